@@ -1,0 +1,49 @@
+# Each target does the set-up that it needs: a virtual environment in .venv, with the versions of
+# constraints.txt. Once that stands, none of them asks for the network.
+#   make demo        tag a recording that comes with the repo, live in the terminal (no torch)
+#   make test        style, types, layers and every test that is not slow: minutes
+#   make test-long   all tests
+#   make bench       benchmarks/; their figures go into docs/
+#   make clean       remove .venv and everything that was built
+# An own interpreter: make PYTHON=python3.12 ...
+
+# A PYTHON given here is for scripts/venv alone: the other scripts use .venv.
+unexport PYTHON
+BIN := .venv/bin
+STAMPS := .venv/glatd-stamps
+ASKED := pyproject.toml constraints.txt scripts/install
+
+.PHONY: help demo test test-long bench check clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^#   make/s/^#   //p' Makefile
+
+demo: $(STAMPS)/base
+	$(BIN)/glatd replay demo/*.ogg --speed 1.0
+
+test: check
+	$(BIN)/pytest -m "not slow"
+
+test-long: check
+	$(BIN)/pytest
+
+bench: $(STAMPS)/dev
+	$(BIN)/python -m benchmarks
+
+check: $(STAMPS)/dev
+	$(BIN)/ruff check
+	scripts/types
+	scripts/layers
+
+clean:
+	rm -rf .venv build dist glatd.egg-info .hypothesis .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	PYTHON='$(PYTHON)' scripts/venv
+
+$(STAMPS)/base: $(ASKED) | $(BIN)/python
+	$(BIN)/python scripts/install
+
+$(STAMPS)/dev: $(ASKED) | $(BIN)/python
+	$(BIN)/python scripts/install train dev
