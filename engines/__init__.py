@@ -1,0 +1,1 @@
+"""Engines: compile graphs, check them, run them. Never sees a network class."""

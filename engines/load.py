@@ -1,0 +1,69 @@
+"""Load an engine folder: check it, compile it for this machine, and say what is wrong."""
+
+from pathlib import Path
+
+from glatd.engines import openvino_cpu
+from glatd.engines.engine import Engine
+from glatd.engines.manifest import GRAPHS, Manifest, check_files, read_manifest
+from glatd.errors import EngineError
+
+
+def default_engine() -> Path:
+    """The engine that the wheel carries."""
+    return Path(__file__).parent / "default"
+
+
+def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
+    """Load the engine in `folder`, or the default one.
+
+    Args:
+        threads: CPU threads for inference; 0 lets the runtime choose.
+
+    Raises:
+        EngineError: missing, damaged, of another version, or for a target this machine lacks.
+    """
+    folder = folder or default_engine()
+    manifest = read_manifest(folder)
+    if manifest.runtime.target != "cpu":
+        raise EngineError(f"{folder} was built for {manifest.runtime.target!r}, which this glatd cannot run; use a cpu engine")
+    check_files(folder, manifest)
+    check_geometry(folder, manifest)
+    sizes = manifest.geometry
+    inputs = {
+        "frontend": [(sizes.block_samples,)],
+        "global": [(sizes.window, sizes.mels), (sizes.frames,)],
+        "local": [(sizes.crop, sizes.mels)],
+    }
+    graphs = {
+        name: openvino_cpu.compile_graph(
+            folder / f"{name}.xml",
+            inputs[name],
+            "float32" if name == "frontend" else manifest.runtime.precision,
+            threads,
+        )
+        for name in GRAPHS
+    }
+    return Engine(manifest, graphs)
+
+
+def check_geometry(folder: Path, manifest: Manifest) -> None:
+    """Refuse sizes that do not fit together.
+
+    Raises:
+        EngineError: naming the value.
+    """
+    sizes = manifest.geometry
+    wrong = [
+        text
+        for text, bad in (
+            (f"frames {sizes.frames} for a window of {sizes.window} at stride {sizes.stride}",
+             sizes.frames != -(-sizes.window // sizes.stride)),
+            (f"a crop of {sizes.crop} in a window of {sizes.window}", not 0 < sizes.crop <= sizes.window),
+            (f"{sizes.crops} crops", sizes.crops < 1),
+            (f"blocks of {sizes.block} frames at stride {sizes.stride}", sizes.block != sizes.stride),
+            (f"{len(manifest.labels)} labels", not manifest.labels),
+        )
+        if bad
+    ]
+    if wrong:
+        raise EngineError(f"{folder} has sizes that cannot be: {'; '.join(wrong)}; build the engine again")

@@ -1,0 +1,333 @@
+"""The command line: every subcommand is named here, and what it needs is imported when it runs."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import glatd
+from glatd.errors import ConfigError, GlatdError
+
+if TYPE_CHECKING:
+    from glatd.daemon.settings import Settings
+
+# click's Path type would check existence with a message of its own; ours name the remedy.
+PATH = click.Path(path_type=Path)
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
+
+
+def set_up_logging(form: str) -> None:
+    """Log to stderr, as text or JSON."""
+    handler = logging.StreamHandler()
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonLines() if form == "json" else plain)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(glatd.__version__, package_name="glatd", message="glatd %(version)s")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on stderr.")
+def cli(log_format: str) -> None:
+    """Listen to microphones, streams and recordings, and tell what sounds in them."""
+    set_up_logging(log_format)
+
+
+@cli.command()
+@click.option("--config", type=PATH, help="Configuration file (glatd.toml).")
+@click.option("--source", multiple=True, metavar="[NAME=]URI", help="mic:, mic:NAME, file:PATH, tcp://HOST:PORT?rate=...")
+@click.option("--engine", help="Engine folder, or auto.  [default: auto]")
+@click.option("--publish", metavar="ENDPOINT", help="ZeroMQ endpoint to bind.  [default: tcp://127.0.0.1:5555]")
+@click.option("--node", help="Name of this box in topics.  [default: the host's name]")
+@click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
+@click.option("--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout.")
+def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any) -> int:
+    """Listen to the sources and publish until stopped."""
+    from glatd.daemon.serve import run as run_daemon
+    from glatd.daemon.settings import SourceSettings, read_settings
+
+    sources = tuple(SourceSettings(uri=text) for text in source) or None
+    settings = read_settings(config, source=sources, **options)
+    printer = Printer(form, names=True)
+    return run_daemon(settings, None if form == "none" else printer)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@click.option("--engine", help="Engine folder, or auto.  [default: auto]")
+@click.option("--speed", default="max", metavar="X|max", help="Times real time, or as fast as it goes.", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@click.option("--scores", type=click.Choice(["top", "all"]), default="top", help="Ten tags a window, or every class.", show_default=True)
+@click.option("--publish", metavar="ENDPOINT", help="Also publish the messages on this ZeroMQ endpoint.")
+@click.option("--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True)
+@click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
+@click.option("--node", help="Name of this box in topics.  [default: the host's name]")
+def replay(
+    files: tuple[Path, ...], speed: str, form: str, scores: str, publish: str | None, wait: float, **options: Any
+) -> int:
+    """Tag recordings, one after the other, as if they were live."""
+    from glatd.daemon.serve import replay as replay_files
+    from glatd.daemon.settings import read_settings
+
+    settings = read_settings(None, publish=publish or "", top=0 if scores == "all" else None, **options)
+    printer = Printer(form, names=len(files) > 1)
+    code = replay_files(settings, files, read_speed(speed), wait, printer, tell)
+    printer.close()
+    return code
+
+
+@cli.command()
+@click.argument("endpoint")
+@click.option("--stream", default="*", metavar="GLOB", help="Only streams whose name fits.", show_default=True)
+@click.option("--label", metavar="NAME", help="Only windows with this tag, and only that tag.")
+@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@click.option("--timeout", type=float, help="End after so many seconds of quiet.")
+def listen(endpoint: str, stream: str, label: str | None, form: str, timeout: float | None) -> int:
+    """Print what a node publishes."""
+    import dataclasses
+
+    from glatd.clients.subscriber import Subscriber
+    from glatd.messages import Tags
+
+    if label is not None:
+        from glatd.labels import class_index
+
+        class_index(label)  # a misspelt label would silently show nothing
+    printer = Printer(form, names=True)
+    with Subscriber(endpoint, stream=stream, timeout=timeout) as messages:
+        try:
+            for message in messages:
+                if label is not None:
+                    if not isinstance(message, Tags):
+                        continue
+                    wanted = tuple(tag for tag in message.tags if tag.label == label)
+                    if not wanted:
+                        continue
+                    message = dataclasses.replace(message, tags=wanted)
+                printer(message)
+        except KeyboardInterrupt:
+            pass
+        if messages.missed:
+            tell(ConfigError(f"{messages.missed} windows were dropped on the way; read faster or subscribe to less"))
+    return 0
+
+
+@cli.command()
+def devices() -> int:
+    """List the microphones."""
+    from glatd.daemon.sources.mic import list_input_devices
+
+    for device in list_input_devices():
+        mark = "*" if device.default else " "
+        click.echo(f"{mark} mic:{device.name}  ({device.channels} channels, {device.rate:g} Hz)")
+    return 0
+
+
+@cli.command()
+@click.argument("config", type=PATH)
+def check(config: Path) -> int:
+    """Check a configuration without listening: its keys, sources, engine, hop."""
+    from glatd.daemon.serve import make_engine, make_sources
+    from glatd.daemon.settings import read_settings
+
+    settings = read_settings(config)
+    sources = make_sources(settings)
+    manifest = make_engine(settings).manifest
+    click.echo(f"node     {settings.node_name}")
+    click.echo(f"publish  {settings.publish or 'nothing'}")
+    click.echo(f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}")
+    click.echo(f"hop      {settings.hop:g} s, {settings.crops} crops")
+    for source in sources:
+        click.echo(f"source   {source.name} = {source.uri}")
+    return 0
+
+
+@cli.group()
+def engine() -> None:
+    """Compile a weights bundle, and look at what was compiled."""
+
+
+@engine.command()
+@click.argument("bundle", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the engine.")
+@click.option("--target", default="cpu", help="What to build for: cpu.", show_default=True)
+@click.option("--precision", default="float32", help="float32, or what the CPU is faster at: bfloat16, float16.", show_default=True)
+def build(bundle: Path, out: Path, target: str, precision: str) -> int:
+    """Compile the graphs of BUNDLE into an engine."""
+    from glatd.engines.build import build_engine
+
+    manifest = build_engine(bundle, out, target, precision)
+    click.echo(f"{out}: {manifest.model} for {target}, {precision}, {manifest.hash}")
+    return 0
+
+
+@engine.command()
+@click.argument("folder", type=PATH, required=False)
+def show(folder: Path | None) -> int:
+    """Say what an engine is (the default one, if no FOLDER is given)."""
+    from glatd.engines.load import default_engine
+    from glatd.engines.manifest import read_manifest
+
+    manifest = read_manifest(folder or default_engine())
+    sizes = manifest.geometry
+    rows = {
+        "model": manifest.model,
+        "hash": manifest.hash,
+        "target": f"{manifest.runtime.target} ({manifest.runtime.name} {manifest.runtime.version}), {manifest.runtime.precision}",
+        "audio": f"{sizes.rate} Hz, {sizes.mels} mel bins every {sizes.hop} samples",
+        "window": f"{sizes.window * sizes.hop / sizes.rate:g} s, {sizes.crops} crops of {sizes.crop * sizes.hop / sizes.rate:g} s, grid {sizes.grid}",
+        "hop": f"a multiple of {sizes.stride * sizes.hop / sizes.rate:g} s",
+        "labels": str(len(manifest.labels)),
+        "size": f"{sum(entry.bytes for entry in manifest.files) / 1e6:.1f} MB",
+        "licence": manifest.licence,
+        **manifest.provenance,
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<16} {value}")
+    return 0
+
+
+@engine.command()
+@click.argument("folder", type=PATH, required=False)
+def verify(folder: Path | None) -> int:
+    """Check an engine's files, and its answers against the network that it was built from."""
+    from glatd.engines.load import default_engine
+    from glatd.engines.verify import verify_engine
+
+    verdict = verify_engine(folder or default_engine())
+    click.echo(f"log-mel          largest difference {verdict.frames:.2e}")
+    click.echo(f"global scores    largest difference {verdict.global_:.2e}")
+    click.echo(f"fused scores     largest difference {verdict.fused:.2e}, allowed {verdict.tolerance:g}")
+    click.echo(f"crops            {100 * verdict.crops:.0f} % at the same place for the same class")
+    click.echo("good" if verdict.good else "beyond the tolerance: build it again, or in float32")
+    return 0 if verdict.good else 4
+
+
+@cli.group()
+def train() -> None:
+    """Train networks and export their graphs (needs glatd[train])."""
+
+
+@train.command()
+@click.argument("recipe", type=PATH)
+@click.option("--init", type=PATH, required=True, help="Checkpoint of the base model (EfficientAT state dict).")
+@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
+@click.option("--out", type=PATH, required=True, help="Folder of the weights bundle.")
+@click.option("--work", type=PATH, help="Folder for scenes and checkpoints.  [default: OUT.work]")
+@click.option("--threads", type=int, default=0, help="CPU threads; 0 for all.")
+def fit(recipe: Path, init: Path, data: Path, out: Path, work: Path | None, threads: int) -> int:
+    """Train as RECIPE says, judge on scenes of unseen clips, and write a bundle with its card."""
+    trainer("run").run(recipe, init, data, out, work or out.with_name(out.name + ".work"), threads)
+    return 0
+
+
+@train.command("eval")
+@click.argument("bundle", type=PATH)
+@click.option("--recipe", type=PATH, required=True, help="Whose test scenes to judge on.")
+@click.option("--init", type=PATH, required=True, help="Checkpoint of the base model, to compare with.")
+@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
+@click.option("--work", type=PATH, required=True, help="Folder for the rendered scenes.")
+def evaluate(bundle: Path, recipe: Path, init: Path, data: Path, work: Path) -> int:
+    """Judge BUNDLE on scenes of unseen clips and write its card again."""
+    trainer("run").judge_bundle(bundle, recipe, init, data, work)
+    return 0
+
+
+@train.command()
+@click.argument("bundle", type=PATH)
+@click.option("--grid", type=click.Choice(["stream", "clip"]), default="stream", show_default=True)
+def export(bundle: Path, grid: str) -> int:
+    """Write the graphs of BUNDLE, which `glatd engine build` compiles."""
+    sizes = trainer("export").export(bundle, grid)
+    click.echo(f"{bundle}: frontend, global, local; grid {sizes.grid}, {sizes.crops} crops")
+    return 0
+
+
+def trainer(module: str) -> Any:
+    """A module of the trainer, which needs torch.
+
+    Raises:
+        ConfigError: torch is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(f"glatd.trainer.{module}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the trainer needs {error.name}, which is not installed; pip install 'glatd[train]'") from error
+
+
+def read_speed(text: str) -> float | None:
+    """`max` or a positive number.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--speed {text!r} must be max or a number above 0, for example 1.0")
+    return speed
+
+
+class Printer:
+    """A sink that writes to stdout."""
+
+    def __init__(self, form: str, names: bool) -> None:
+        from glatd.render import TextView
+
+        self._json = form == "jsonl"
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._view = TextView(colour=colour, names=names)
+
+    def __call__(self, message: Any) -> None:
+        from glatd.render import as_json
+
+        for line in [as_json(message)] if self._json else self._view.lines(message):
+            print(line, flush=True)
+
+    def close(self) -> None:
+        """What was heard, after text."""
+        if not self._json:
+            print("\n".join(["", *self._view.summary()]), flush=True)
+
+
+def tell(error: GlatdError) -> None:
+    """One line on stderr."""
+    print(f"glatd: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Entry point: errors become one line and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except GlatdError as error:
+        tell(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        tell(ConfigError(f"{error.format_message()} (see `glatd --help`)"))
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

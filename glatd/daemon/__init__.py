@@ -1,0 +1,1 @@
+"""The daemon: sources, rings, the loop, publishing."""

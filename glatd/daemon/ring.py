@@ -1,0 +1,63 @@
+"""A ring of rows addressed by their absolute index; any stretch of it is one contiguous array."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.errors import DataError
+
+Floats = NDArray[np.float32]
+
+
+class Ring:
+    """Keeps the last `capacity` rows. Row indices count from wherever `reset` put the start.
+
+    Rows lie in a buffer of twice the capacity; when it is full the newest half moves to the
+    front, so that a view is always contiguous and each row is moved at most once.
+
+    Args:
+        capacity: rows kept.
+        width: values a row; 0 for a ring of single samples.
+    """
+
+    def __init__(self, capacity: int, width: int = 0) -> None:
+        shape = (2 * capacity, width) if width else (2 * capacity,)
+        self._rows: Floats = np.zeros(shape, np.float32)
+        self.capacity = capacity
+        self._first = 0  # absolute index of buffer row 0
+        self._held = 0  # buffer rows in use
+
+    @property
+    def end(self) -> int:
+        """Absolute index after the newest row."""
+        return self._first + self._held
+
+    @property
+    def start(self) -> int:
+        """Absolute index of the oldest row that is surely kept."""
+        return max(self._first, self.end - self.capacity)
+
+    def reset(self, start: int) -> None:
+        """Forget everything; the next row will be number `start`."""
+        self._first, self._held = start, 0
+
+    def append(self, rows: Floats) -> None:
+        """Add rows [n] or [n, width]; of more than `capacity` only the newest are kept."""
+        skipped = max(0, len(rows) - self.capacity)
+        if skipped:
+            self._first, self._held, rows = self.end + skipped, 0, rows[skipped:]
+        if self._held + len(rows) > len(self._rows):
+            kept = min(self._held, self.capacity)
+            self._rows[:kept] = self._rows[self._held - kept : self._held]
+            self._first, self._held = self.end - kept, kept
+        self._rows[self._held : self._held + len(rows)] = rows
+        self._held += len(rows)
+
+    def view(self, start: int, end: int) -> Floats:
+        """Rows [start, end), without a copy; valid until the next `append`.
+
+        Raises:
+            DataError: rows that are gone or have not come.
+        """
+        if not self._first <= start <= end <= self.end:
+            raise DataError(f"rows {start} to {end} are not in the ring, which holds {self._first} to {self.end}")
+        return self._rows[start - self._first : end - self._first]

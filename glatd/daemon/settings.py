@@ -1,0 +1,80 @@
+"""What the daemon is told: one frozen tree, from TOML and the command line. Each option stands once."""
+
+import dataclasses
+import re
+import socket
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glatd.config import build
+from glatd.errors import ConfigError
+
+NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """One [[source]] of the file, or one --source."""
+
+    uri: str  # mic:NAME, file:PATH, tcp://HOST:PORT?rate=48000&format=s16le&channels=1
+    name: str = ""  # of the stream; made from the URI when empty
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """glatd.toml."""
+
+    node: str = ""  # name of this box in topics; the host's name when empty
+    publish: str = "tcp://127.0.0.1:5555"  # ZeroMQ endpoint to bind; "" publishes nothing
+    engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
+    hop: float = 0.96  # s between windows, a multiple of the engine's stride
+    top: int = 10  # tags a message, by falling score; 0 for all classes
+    crops: int = 5  # K, crops a window, at most the engine's
+    threads: int = 0  # CPU threads for inference; 0 lets the runtime choose
+    status_seconds: float = 10.0  # between two status messages of a stream
+    source: tuple[SourceSettings, ...] = ()
+
+    @property
+    def node_name(self) -> str:
+        """`node`, or the host's name with odd characters replaced."""
+        return self.node or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "node"
+
+    @property
+    def engine_folder(self) -> Path | None:
+        """The engine's folder; None for the default."""
+        return None if self.engine == "auto" else Path(self.engine)
+
+
+def read_settings(path: Path | None, **given: Any) -> Settings:
+    """Settings of a file, with the options given on the command line in their place.
+
+    Args:
+        path: glatd.toml; None for the defaults.
+        given: fields of `Settings`; None means that the option was not given.
+
+    Raises:
+        ConfigError: unreadable, not TOML, unknown or misspelt keys, values that cannot be.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    settings = build(Settings, tree, str(path))
+    settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
+    _check(settings, str(path) if path else "command line")
+    return settings
+
+
+def _check(settings: Settings, where: str) -> None:
+    if settings.node and not NODE_NAME.fullmatch(settings.node):
+        raise ConfigError(f"{where}: node = {settings.node!r} must be 1 to 64 letters, digits, '_', '.' or '-'")
+    for name, least in (("hop", 0.01), ("top", 0), ("crops", 1), ("threads", 0), ("status_seconds", 0.1)):
+        value = getattr(settings, name)
+        if not value >= least:  # also refuses NaN
+            raise ConfigError(f"{where}: {name} = {value!r} must be at least {least}")

@@ -1,0 +1,83 @@
+"""`Tagger`: the daemon's way of a block without the daemon, for Python programs."""
+
+import time
+import uuid
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.audio import Block
+from glatd.daemon.announce import Announcer
+from glatd.daemon.channel import Channel
+from glatd.daemon.clock import WallClock
+from glatd.daemon.ingest import Ingest
+from glatd.daemon.stream import Stream
+from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames, silence, step
+from glatd.engines.engine import Engine
+from glatd.errors import DataError
+from glatd.messages import Message
+
+
+class Tagger:
+    """Tags one stream of samples.
+
+    >>> tagger = Tagger(load_engine())
+    >>> for block in blocks:            # float32, any length
+    ...     for message in tagger.push(block): ...
+    >>> last = tagger.finish()
+
+    Args:
+        engine: of `glatd.engines.load.load_engine`.
+        rate: Hz of the samples that will be pushed.
+        hop: seconds between windows, a multiple of the engine's stride.
+        top: tags a message; None for all classes.
+        crops: K, crops a window, at most the engine's.
+        name: of the stream in the messages.
+        start: UNIX seconds of the first sample; now, when None.
+    """
+
+    def __init__(
+        self, engine: Engine, rate: int = 32_000, hop: float = DEFAULT_HOP_SECONDS, top: int | None = 10,
+        crops: int | None = None, name: str = "audio", start: float | None = None,
+    ) -> None:
+        self.engine, self.crops, self.rate = engine, crops, rate
+        clock = WallClock(time.time() if start is None else start, engine.sizes.rate)
+        stream = Stream(engine.sizes, hop_frames(engine, hop), silence(engine))
+        announcer = Announcer("local", uuid.uuid4().hex, name, "", engine.manifest, clock, top)
+        self._ingest = Ingest(engine.sizes.rate)
+        self._channel = Channel(stream, announcer)
+        self._pushed = 0
+
+    def push(self, samples: NDArray[np.floating]) -> list[Message]:
+        """Take samples [n] or [n, channels], full scale +-1; give the messages that became due.
+
+        Raises:
+            DataError: another shape, or samples after `finish`.
+        """
+        block = np.asarray(samples, np.float32)
+        if block.ndim not in (1, 2):
+            raise DataError(f"samples of shape {block.shape}; push (n,) or (n, channels)")
+        if self._channel.ended:
+            raise DataError("samples after finish(); make another Tagger")
+        start, self._pushed = self._pushed, self._pushed + len(block)
+        if not len(block):
+            return []
+        pieces = self._ingest.push(Block(start, block.reshape(len(block), -1), self.rate, None))
+        messages: list[Message] = list(self._channel.give(pieces))
+        return messages + self._windows()
+
+    def finish(self) -> list[Message]:
+        """The stream ends here: what is left, and one last window that ends at its last sample."""
+        messages: list[Message] = list(self._channel.give(self._ingest.finish()))
+        self._channel.end()
+        return messages + self._windows()
+
+    def _windows(self) -> list[Message]:
+        messages: list[Message] = []
+        moved = True
+        while moved:
+            moved = self._channel.feed()
+            while seen := step(self.engine, [self._channel.stream], self.crops):
+                messages += [self._channel.announcer.tags(window) for window in seen]
+                moved = True
+        return messages

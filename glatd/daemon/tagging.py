@@ -1,0 +1,98 @@
+"""The step of the loop: frames of all streams with new audio, then both looks at every window due."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.daemon.stream import Stream, Window
+from glatd.engines.engine import Engine
+from glatd.errors import ConfigError
+
+Floats = NDArray[np.float32]
+DEFAULT_HOP_SECONDS = 0.96
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen in one window of one stream."""
+
+    stream: Stream
+    window: Window
+    level: float  # dBFS
+    scores: Floats  # [C] fused
+    global_: Floats  # [C]
+    local: Floats  # [C]
+    starts: tuple[int, ...]  # K samples of the stream
+    classes: tuple[int, ...]  # K
+    activations: tuple[float, ...]  # K
+
+
+def hop_frames(engine: Engine, seconds: float) -> int:
+    """A hop in mel frames.
+
+    Raises:
+        ConfigError: no multiple of the engine's stride; the nearest is in the message.
+    """
+    sizes = engine.sizes
+    unit = sizes.stride * sizes.hop / sizes.rate  # s
+    count = round(seconds / unit)
+    if count < 1 or abs(count * unit - seconds) > 1e-9:
+        near = max(1, count) * unit
+        raise ConfigError(f"hop {seconds:g} s is no multiple of {unit:g} s, the engine's stride; the nearest is {near:g}")
+    return count * sizes.stride
+
+
+def silence(engine: Engine) -> Floats:
+    """[block, M] what the front end makes of digital silence."""
+    frames: Floats = engine.frontend(np.zeros((1, engine.sizes.block_samples), np.float32))[0]
+    return frames
+
+
+def make_frames(engine: Engine, streams: Sequence[Stream]) -> None:
+    """Compute the frames of every block that is complete, each once, in one batch."""
+    due = [stream.blocks_due() for stream in streams]
+    blocks = [block for of_stream in due for block in of_stream]
+    if not blocks:
+        return
+    frames = engine.frontend(np.stack(blocks))
+    at = 0
+    for stream, of_stream in zip(streams, due, strict=True):
+        part = frames[at : at + len(of_stream)]
+        stream.put_frames(part.reshape(-1, engine.sizes.mels))
+        at += len(of_stream)
+
+
+def see(engine: Engine, due: Sequence[tuple[Stream, Window]], crops: int | None) -> list[Seen]:
+    """Both streams of the network on a batch of windows."""
+    frames = np.stack([stream.frames_of(window) for stream, window in due])
+    audible = np.stack([stream.audible(window) for stream, window in due])
+    look = engine.look(frames, audible, crops)
+    hop = engine.sizes.hop
+    return [
+        Seen(
+            stream=stream,
+            window=window,
+            level=stream.level(window),
+            scores=look.scores[row],
+            global_=look.global_[row],
+            local=look.local[row],
+            starts=tuple(window.start + hop * int(start) for start in look.starts[row]),
+            classes=tuple(int(index) for index in look.classes[row]),
+            activations=tuple(float(value) for value in look.activations[row]),
+        )
+        for row, (stream, window) in enumerate(due)
+    ]
+
+
+def step(engine: Engine, streams: Sequence[Stream], crops: int | None) -> list[Seen]:
+    """One window of every stream that has one due; empty when all need audio first."""
+    make_frames(engine, streams)
+    due = []
+    for stream in streams:
+        while (window := stream.window_due()) is not None:
+            if stream.publishable(window):
+                due.append((stream, window))
+                break
+    return see(engine, due, crops) if due else []

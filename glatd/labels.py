@@ -1,0 +1,69 @@
+"""AudioSet's 527 labels: names, machine ids (mids) and their place in the ontology.
+
+`labels.csv` holds facts taken from AudioSet's class list and ontology (Google, CC BY-SA 4.0):
+one row a node; rows without an index are nodes of the ontology that are no label.
+"""
+
+import csv
+import difflib
+import functools
+from dataclasses import dataclass
+from importlib import resources
+
+from glatd.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class of sound."""
+
+    name: str  # AudioSet display name
+    mid: str  # machine id, for example /m/0bt9lr
+
+
+@functools.cache
+def _nodes() -> tuple[tuple[Label, bool, tuple[str, ...]], ...]:
+    text = resources.files("glatd").joinpath("labels.csv").read_text(encoding="utf-8")
+    return tuple(
+        (Label(row["name"], row["mid"]), row["index"] != "", tuple(row["parents"].split()))
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+@functools.cache
+def audioset() -> tuple[Label, ...]:
+    """The 527 labels in AudioSet's order."""
+    return tuple(label for label, is_class, _ in _nodes() if is_class)
+
+
+@functools.cache
+def _index() -> dict[str, int]:
+    return {label.name: index for index, label in enumerate(audioset())}
+
+
+def class_index(name: str) -> int:
+    """Index of a label by display name.
+
+    Raises:
+        ConfigError: no such label; the nearest name is in the message.
+    """
+    index = _index().get(name)
+    if index is None:
+        near = difflib.get_close_matches(name, _index(), 1, 0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"unknown label {name!r}{hint}")
+    return index
+
+
+@functools.cache
+def ancestors(mid: str) -> frozenset[str]:
+    """Mids of every node above `mid` in the ontology, itself not included."""
+    parents = {label.mid: above for label, _, above in _nodes()}
+    found: set[str] = set()
+    open_mids = list(parents.get(mid, ()))
+    while open_mids:
+        above = open_mids.pop()
+        if above not in found:
+            found.add(above)
+            open_mids.extend(parents.get(above, ()))
+    return frozenset(found)

@@ -1,0 +1,77 @@
+"""Lost audio, found by comparing time stamps with the samples that were decoded."""
+
+from collections import deque
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Vorbis stamps the first short block after a long one up to 2,032 samples late and is right again with the next one, and
+# coarse clocks jitter: what counts is the smallest lead over this many frames on either side of a jump.
+_FRAMES = 8
+# A jump of less is jitter, unless something is known to be lost. Packets of the common codecs last 20 ms and more.
+_TOLERANCE_S = 0.010
+# A longer jump is a clock that was set, not audio that was lost.
+_LONGEST_S = 24 * 3600.0
+
+Run = tuple[int, NDArray[np.float32]]
+
+
+class LostAudio:
+    """Gives decoded samples their index in the stream; where audio was lost, the index moves on.
+
+    The lead of a frame is its time stamp less the samples decoded before it. It is constant while nothing is lost,
+    whatever the stamps start at. When it grows, frames are held back until it is clear that it stays so.
+    """
+
+    def __init__(self, rate: int, tick: float) -> None:
+        """Of samples at `rate` Hz with a clock of `tick` samples a step."""
+        self._tolerance = _TOLERANCE_S * rate
+        self._known_tolerance = 2 * tick
+        self._longest = _LONGEST_S * rate
+        self._leads: deque[Fraction] = deque(maxlen=_FRAMES)
+        self._held: list[tuple[Fraction | None, NDArray[np.float32]]] = []
+        self._known = False  # whether what is held came after something that could not be decoded
+        self._decoded = 0  # samples, lost ones not counted
+        self._index = 0  # samples, lost ones counted
+
+    def push(self, stamp: Fraction | None, samples: NDArray[np.float32], damaged: bool) -> list[Run]:
+        """Take the samples of a frame.
+
+        Args:
+            stamp: time stamp of the first sample in samples; None where there is none.
+            samples: float32 [n, channels].
+            damaged: whether something before this frame could not be decoded.
+
+        Returns:
+            (index of the first sample, samples [n, channels]) of this frame, of earlier ones too, or of none yet.
+        """
+        lead = None if stamp is None else stamp - self._decoded
+        self._decoded += len(samples)
+        jumps = lead is not None and len(self._leads) > 0 and lead - min(self._leads) > self._tolerance
+        if not self._held and not jumps and not damaged:
+            if lead is not None:
+                self._leads.append(lead)
+            return [self._place(samples)]
+        self._known |= damaged
+        self._held.append((lead, samples))
+        return self.flush() if len(self._held) >= _FRAMES else []
+
+    def flush(self) -> list[Run]:
+        """Give out what is held back, at the end of the stream or when a jump is settled."""
+        leads = [lead for lead, _ in self._held if lead is not None]
+        if leads and self._leads:
+            jump = min(leads) - min(self._leads)
+            if (self._known_tolerance if self._known else self._tolerance) < jump <= self._longest:
+                self._index += round(jump)
+        if leads:
+            self._leads = deque(leads, maxlen=_FRAMES)
+        runs = [self._place(samples) for _, samples in self._held]
+        self._held = []
+        self._known = False
+        return runs
+
+    def _place(self, samples: NDArray[np.float32]) -> Run:
+        start = self._index
+        self._index += len(samples)
+        return start, samples

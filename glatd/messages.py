@@ -1,0 +1,227 @@
+"""What glatd says: messages of version 1, as plain values, and their bytes on the wire.
+
+A message travels as two ZeroMQ frames: the topic `<type>/<node>/<stream>/` in UTF-8, and one
+msgpack map with the version in `v` and the type in `type`. Packing and unpacking are pure.
+Readers ignore keys and types that they do not know; a greater version is an error that says so.
+Positions are counted in samples at `rate` since the start of the stream.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import msgpack
+
+from glatd.errors import ProtocolError
+
+VERSION = 1
+MAX_PAYLOAD = 1 << 20  # bytes; all 527 classes take 60 kB
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One class in a window."""
+
+    label: str
+    mid: str
+    score: float  # fused, 0 to 1
+    global_: float  # of the 10 s stream, 0 to 1
+    local: float  # of the crops, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One place that the local stream looked at, and the class that it was chosen for."""
+
+    label: str
+    start: int  # sample of the stream
+    end: int  # sample of the stream, exclusive
+    activation: float  # of the class at the crop's middle, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What every message carries."""
+
+    type: ClassVar[str] = ""
+    node: str
+    session: str  # id of this run of the daemon
+    stream: str  # "" for the node itself
+    time: str  # UTC, RFC 3339 with microseconds
+
+    @property
+    def topic(self) -> str:
+        """`<type>/<node>/<stream>/`: subscribe to any prefix of it."""
+        return topic(self.type, self.node, self.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Tags(Header):
+    """What a window of 10 s holds; one a hop and stream."""
+
+    type: ClassVar[str] = "tags"
+    seq: int  # windows published of this stream, from 0 without a hole
+    start: int  # sample; negative in the first 10 s of a stream
+    end: int  # sample, exclusive
+    rate: int  # Hz
+    filled: float  # share of the window that is real audio, 0 to 1
+    level_dbfs: float  # RMS of the newest hop; -120 for digital silence
+    engine: str  # content hash of the engine
+    tags: tuple[Tag, ...]  # by falling score
+    crops: tuple[Crop, ...]  # in the order of selection
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Header):
+    """A sound that began, goes on, ended, or was not confirmed."""
+
+    type: ClassVar[str] = "event"
+    offset: int  # number in the node's journal
+    id: str
+    phase: Literal["start", "update", "end", "retract"]
+    label: str
+    mid: str
+    rate: int  # Hz
+    onset: int  # sample
+    offset_time: int | None  # sample at which it ended; None while it goes on
+    peak: float
+    mean: float
+    evidence: dict[str, Any]  # crop [start, end], global, local, fused
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap(Header):
+    """Audio that was lost: samples [start, end) are digital silence in the windows."""
+
+    type: ClassVar[str] = "gap"
+    start: int  # sample
+    end: int  # sample, exclusive
+    rate: int  # Hz
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Header):
+    """How a stream fares: at its start, every few seconds, on each change, and at its end."""
+
+    type: ClassVar[str] = "status"
+    state: str  # starting, live, ended, failed, stopped
+    uri: str  # credentials hidden
+    engine: str
+    rate: int  # Hz, of `samples` and `lost`
+    samples: int  # real audio received since the start of the stream
+    lost: int  # samples in gaps
+    windows: int  # windows published
+    late_ms: float  # from the newest sample of the last window to its publication
+    reason: str = ""
+
+
+Message = Tags | Event | Gap | Status
+TYPES: dict[str, type[Message]] = {cls.type: cls for cls in (Tags, Event, Gap, Status)}
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a type that this version does not know: to be ignored."""
+
+    type: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def topic(kind: str, node: str = "", stream: str = "") -> str:
+    """Topic, or a prefix of it for a subscription: `tags/`, `tags/edge-1/`, `tags/edge-1/yard/`."""
+    parts = [part for part in (kind, node, stream) if part]
+    return "/".join(parts) + "/" if parts else ""
+
+
+def to_map(message: Message) -> dict[str, Any]:
+    """The map that goes on the wire, or on a line of JSON."""
+    return {"v": VERSION, "type": message.type} | _plain(message)
+
+
+def from_map(fields: dict[str, Any]) -> Message | Unknown:
+    """The message in a map.
+
+    Raises:
+        ProtocolError: a greater version, a missing key or a value of another type.
+    """
+    version, kind = fields.get("v"), fields.get("type")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ProtocolError(f"message version {version!r} is no number from 1; is this a glatd endpoint?")
+    if version > VERSION:
+        raise ProtocolError(
+            f"message version {version} is newer than {VERSION}, which this glatd reads; upgrade this program's glatd"
+        )
+    if not isinstance(kind, str):
+        raise ProtocolError(f"message type {kind!r} is no text")
+    cls = TYPES.get(kind)
+    return Unknown(kind, fields) if cls is None else _build(cls, fields, kind)
+
+
+def pack(message: Message) -> tuple[bytes, bytes]:
+    """Topic and payload."""
+    return message.topic.encode(), msgpack.packb(to_map(message))
+
+
+def unpack(payload: bytes) -> Message | Unknown:
+    """The message in a payload.
+
+    Raises:
+        ProtocolError: too long, no msgpack map, or what `from_map` refuses.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise ProtocolError(f"payload of {len(payload)} bytes is longer than {MAX_PAYLOAD}")
+    try:
+        fields = msgpack.unpackb(payload)
+    except Exception as error:  # msgpack raises ValueError, its own kinds and UnicodeDecodeError
+        raise ProtocolError(f"payload of {len(payload)} bytes is no msgpack: {error}") from error
+    if not isinstance(fields, dict):
+        raise ProtocolError(f"payload is a {type(fields).__name__}, not a map")
+    return from_map(fields)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        # `global` is a word of Python's, so the field carries an underscore that the wire lacks.
+        return {f.name.rstrip("_"): _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _build(cls: type[Any], fields: Any, where: str) -> Any:
+    if not isinstance(fields, dict):
+        raise ProtocolError(f"{where} is {fields!r}, not a map")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for f in dataclasses.fields(cls):
+        name = f.name.rstrip("_")
+        if name in fields:
+            values[f.name] = _value(hints[f.name], fields[name], f"{where}.{name}")
+        elif f.default is dataclasses.MISSING:
+            raise ProtocolError(f"{where} lacks the key {name!r}")
+    return cls(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, where)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_value(arguments[0], item, where) for item in value)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is types.UnionType and (value is None or type(value) in arguments):
+        return value
+    if origin is dict and isinstance(value, dict):
+        return value
+    if hint is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if hint in (int, str) and type(value) is hint:
+        return value
+    wanted = getattr(hint, "__name__", str(hint))
+    raise ProtocolError(f"{where} is {value!r}, which is no {wanted}")

@@ -1,0 +1,115 @@
+"""Messages as lines: JSON for programs, text for people."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+
+from glatd.messages import Event, Gap, Message, Status, Tags, Unknown, to_map
+
+SHOWN = 0.1  # a tag below this is not worth a place on the line
+BAR = 10  # characters
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+LEVELS = "▁▂▃▄▅▆▇█"
+QUIETEST_DBFS, LOUDEST_DBFS = -80.0, -10.0
+
+
+def as_json(message: Message | Unknown) -> str:
+    """One line of JSON: the map that goes on the wire."""
+    fields = message.fields if isinstance(message, Unknown) else to_map(message)
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def bar(value: float, width: int = BAR) -> str:
+    """A bar of `width` characters for a value from 0 to 1."""
+    eighths = round(max(0.0, min(1.0, value)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def level_mark(dbfs: float) -> str:
+    """One character for a level."""
+    place = (dbfs - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS)
+    return LEVELS[round(max(0.0, min(1.0, place)) * (len(LEVELS) - 1))]
+
+
+def clock(sample: int, rate: int) -> str:
+    """Position in a stream: `12.48` seconds, or `1:02:03.4` from an hour on."""
+    seconds = sample / rate
+    if seconds < 60:
+        return f"{seconds:.2f}"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:05.2f}"
+
+
+@dataclass
+class TextView:
+    """Lines for a terminal. Keeps what was heard, for the summary at the end.
+
+    Args:
+        colour: whether to use ANSI colours.
+        width: columns; the terminal's when 0.
+        names: whether several streams are shown, so that each line must say which it is of.
+    """
+
+    colour: bool = False
+    width: int = 0
+    names: bool = True
+    heard: dict[tuple[str, str], tuple[float, int, int]] = field(default_factory=dict)  # peak, where, rate
+
+    def lines(self, message: Message | Unknown) -> list[str]:
+        """What to print for a message; often one line, sometimes none."""
+        match message:
+            case Tags():
+                return [self._tags(message)]
+            case Gap():
+                lost = (message.end - message.start) / message.rate
+                where = clock(message.start, message.rate)
+                return [self._paint(f"{self._head(where, message.stream)}lost {lost:.2f} s: {message.cause}", "31")]
+            case Event():
+                text = f"{self._head(message.time[11:22], message.stream)}{message.phase} {message.label} {message.peak:.2f}"
+                return [self._paint(text, "1")]
+            case Status() if message.state in ("failed", "stopped") or not self.names:
+                return []
+            case Status():
+                return [self._paint(f"{self._head('', message.stream)}{message.state} {message.uri} {message.reason}".rstrip(), "2")]
+            case _:
+                return []
+
+    def summary(self, least: float = 0.3, most: int = 8) -> list[str]:
+        """The classes that reached `least`, the strongest first."""
+        ranked = sorted(self.heard.items(), key=lambda item: -item[1][0])
+        chosen = [(key, value) for key, value in ranked if value[0] >= least][:most]
+        lines = [self._paint("heard", "1")] if chosen else [self._paint("nothing above the threshold of the summary", "2")]
+        for (stream, label), (peak, sample, rate) in chosen:
+            of = f"  {stream}" if self.names else ""
+            lines.append(f"  {self._bar(peak)} {peak:.2f}  {label}  at {clock(sample, rate)} s{of}")
+        return lines
+
+    def _tags(self, message: Tags) -> str:
+        for tag in message.tags:
+            key = message.stream, tag.label
+            if tag.score > self.heard.get(key, (0.0, 0, 1))[0]:
+                self.heard[key] = tag.score, message.end, message.rate
+        head = self._head(clock(message.end, message.rate), message.stream)
+        line = f"{head}{level_mark(message.level_dbfs)} {message.level_dbfs:6.1f} dB "
+        left = (self.width or shutil.get_terminal_size().columns) - len(line)
+        parts = []
+        for rank, tag in enumerate(message.tags):
+            text = f" {bar(tag.score)} {tag.score:.2f} {tag.label}" if rank == 0 else f"  {tag.label} {tag.score:.2f}"
+            if tag.score < SHOWN or len(text) > left:
+                break
+            left -= len(text)
+            parts.append(
+                f" {self._bar(tag.score)} {tag.score:.2f} {self._paint(tag.label, '1')}" if rank == 0 else self._paint(text, "2")
+            )
+        return line + ("".join(parts) or self._paint(" -", "2"))
+
+    def _head(self, when: str, stream: str) -> str:
+        return f"{when:>9}  " + (f"{stream:<12} " if self.names else "")
+
+    def _bar(self, value: float) -> str:
+        return self._paint(bar(value), "32" if value >= 0.5 else "33" if value >= 0.25 else "2")
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.colour else text

@@ -1,0 +1,1 @@
+"""The trainer: networks, selection, data, training, evaluation; writes weights and graphs."""

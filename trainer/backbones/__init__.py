@@ -1,0 +1,23 @@
+"""Backbones by name. GL-AT, export and training know them only through `spec.Backbone`."""
+
+from collections.abc import Callable
+
+from glatd.errors import ConfigError
+from glatd.trainer.backbones.mn import MN
+from glatd.trainer.backbones.spec import Backbone
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {"mn": MN}
+
+
+def make_backbone(config: dict[str, int | float | str | bool]) -> Backbone:
+    """The backbone that `Backbone.config` describes.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    arguments = dict(config)
+    name = arguments.pop("name")
+    maker = BACKBONES.get(str(name))
+    if maker is None:
+        raise ConfigError(f"unknown backbone {name!r}; known: {', '.join(BACKBONES)}")
+    return maker(**arguments)

@@ -1,0 +1,137 @@
+"""The front end: waveform -> log-mel frames, as one convolution that every target can run.
+
+The short-time Fourier transform is a `conv1d` with window times cosine and sine as kernels,
+because an FFT operator crashes or is refused by some of the compilers (see docs/engines.md).
+A filter in front of the transform (MN's pre-emphasis) is folded into the kernels, so a frame
+is a pure function of a fixed stretch of samples around its centre, the same offline and live.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendSpec:
+    """Constants of a log-mel front end.
+
+    Frame j is centred on sample `hop * j` and sees samples
+    [hop * j - left, hop * j + right) of the signal.
+    """
+
+    name: str
+    rate: int  # Hz
+    n_fft: int  # samples
+    win_length: int  # samples, centred in n_fft
+    hop: int  # samples
+    n_mels: int
+    fmin: float  # Hz
+    fmax: float  # Hz
+    preemphasis: float  # y[i] = x[i + 1] - preemphasis * x[i]
+    log_offset: float  # ln(power + log_offset)
+
+    @property
+    def left(self) -> int:
+        """Samples that a frame sees before its centre."""
+        return self.win_length // 2
+
+    @property
+    def right(self) -> int:
+        """Samples that a frame sees from its centre on."""
+        return self.win_length // 2 + (1 if self.preemphasis else 0)
+
+    @property
+    def silence(self) -> float:
+        """The value of every bin of a frame of digital silence."""
+        return float(np.log(np.float32(self.log_offset)))
+
+
+# EfficientAT `models/preprocess.py` (AugmentMelSTFT), in evaluation mode. fmax is rate / 2 less
+# half of the published fmax_aug_range of 2000 Hz.
+MN_FRONTEND = FrontendSpec(
+    name="mn", rate=32_000, n_fft=1024, win_length=800, hop=320, n_mels=128,
+    fmin=0.0, fmax=15_000.0, preemphasis=0.97, log_offset=1e-5,
+)
+
+
+def kaldi_mel(spec: FrontendSpec) -> NDArray[np.float64]:
+    """Triangular filters, equally spaced and triangular in Kaldi's mel 1127 ln(1 + f / 700).
+
+    Shape [n_mels, n_fft // 2 + 1]; the Nyquist bin has weight 0 (Kaldi `mel-computations.cc`).
+    """
+    bins = spec.n_fft // 2
+    mel = 1127.0 * np.log1p(np.arange(bins) * (spec.rate / spec.n_fft) / 700.0)
+    low, high = (1127.0 * np.log1p(f / 700.0) for f in (spec.fmin, spec.fmax))
+    edges = low + (high - low) / (spec.n_mels + 1) * np.arange(spec.n_mels + 2)
+    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    weights = np.minimum((mel - left) / (centre - left), (right - mel) / (right - centre))
+    return np.pad(np.maximum(weights, 0.0), ((0, 0), (0, 1)))
+
+
+def fourier_kernel(spec: FrontendSpec, bins: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Cosine and sine parts of the windowed transform at `bins`: [2 * len(bins), win_length]."""
+    window = np.hanning(spec.win_length)  # symmetric, not periodic
+    n = np.arange(spec.win_length) + (spec.n_fft - spec.win_length) // 2
+    angle = 2.0 * np.pi * ((bins[:, None] * n) % spec.n_fft) / spec.n_fft
+    return np.concatenate([np.cos(angle), -np.sin(angle)]) * window
+
+
+class Frontend(nn.Module):
+    """Log-mel frames by convolution; has no trained parameters. All arithmetic is float32."""
+
+    kernel: Tensor
+    folded: Tensor
+    mel: Tensor
+
+    def __init__(self, spec: FrontendSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        weights = kaldi_mel(spec)
+        used = np.flatnonzero(weights.any(axis=0))
+        kernel = fourier_kernel(spec, used)
+        folded = kernel
+        if spec.preemphasis:
+            folded = np.pad(kernel, ((0, 0), (1, 0))) - spec.preemphasis * np.pad(kernel, ((0, 0), (0, 1)))
+        for name, array in (("kernel", kernel), ("folded", folded)):
+            self.register_buffer(name, torch.from_numpy(array.astype(np.float32))[:, None], persistent=False)
+        mel = torch.from_numpy(weights[:, used].astype(np.float32))
+        self.register_buffer("mel", mel, persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Frames of a stretch of a stream, with real neighbours on both sides.
+
+        Args:
+            samples: [B, left + hop * (T - 1) + right] float32, from `left` samples before the
+                centre of the first frame.
+
+        Returns:
+            [B, T, n_mels] float32, natural logarithm of power.
+        """
+        return self._log_mel(samples, self.folded)
+
+    def clip(self, samples: Tensor) -> Tensor:
+        """Frames of a clip that stands alone: filtered, then padded by reflection, as published.
+
+        Args:
+            samples: [B, N] float32.
+
+        Returns:
+            [B, 1 + (N - 1) // hop, n_mels] with pre-emphasis, else [B, 1 + N // hop, n_mels].
+        """
+        if self.spec.preemphasis:
+            samples = samples[:, 1:] - self.spec.preemphasis * samples[:, :-1]
+        frames = 1 + samples.shape[1] // self.spec.hop
+        padded = F.pad(samples[:, None], (self.spec.left, self.spec.left), mode="reflect")[:, 0]
+        needed = self.spec.hop * (frames - 1) + self.spec.win_length
+        return self._log_mel(padded[:, :needed], self.kernel)
+
+    def _log_mel(self, samples: Tensor, kernel: Tensor) -> Tensor:
+        spectrum = F.conv1d(samples[:, None], kernel, stride=self.spec.hop)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        power = real * real + imaginary * imaginary
+        mel = torch.matmul(self.mel, power)
+        return torch.log(mel + self.spec.log_offset).transpose(1, 2)

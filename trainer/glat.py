@@ -1,0 +1,113 @@
+"""GL-AT: the two-stream network (paper section 2.1), over any backbone."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.selection import Grid, Selection, clip_grid, stream_grid
+
+
+@dataclass(frozen=True, slots=True)
+class GlatSpec:
+    """Sizes of the method; the paper's are 10 s, 3 s and K = 5."""
+
+    window: int = 1000  # mel frames of the global stream
+    crop: int = 300  # tau, mel frames of the local stream
+    crops: int = 5  # K = N
+    grid: str = "clip"  # "clip" (as published) or "stream"
+
+
+def pool(scores: Tensor, dim: int) -> Tensor:
+    """0.5 * (max + mean) along `dim`: over the crops (paper eq. 3), and over the two streams."""
+    return 0.5 * (scores.amax(dim) + scores.mean(dim))
+
+
+def fuse(global_scores: Tensor, local_scores: Tensor) -> Tensor:
+    """Final scores of both streams [B, C], per class."""
+    return pool(torch.stack([global_scores, local_scores]), 0)
+
+
+def cut(frames: Tensor, starts: Tensor, length: int) -> Tensor:
+    """Crops [B, K, length, M] of frames [B, T, M] at mel frames `starts` [B, K]."""
+    index = starts[:, :, None] + torch.arange(length, device=frames.device)
+    batch = torch.arange(frames.shape[0], device=frames.device)[:, None, None]
+    return frames[batch, index]
+
+
+@dataclass(frozen=True, slots=True)
+class GlatOutput:
+    """What the network says of a batch of windows."""
+
+    global_logits: Tensor  # [B, C]
+    frame_logits: Tensor  # [B, C, F]
+    crop_logits: Tensor  # [B, K, C]
+    crops: Tensor  # [B, K, crop, M] log-mel
+    starts: Tensor  # [B, K] mel frames
+    classes: Tensor  # [B, K]
+
+    @property
+    def global_scores(self) -> Tensor:
+        """Paper eq. 2."""
+        return self.global_logits.sigmoid()
+
+    @property
+    def local_scores(self) -> Tensor:
+        """Paper eq. 3."""
+        return pool(self.crop_logits.sigmoid(), 1)
+
+    @property
+    def scores(self) -> Tensor:
+        """Fused."""
+        return fuse(self.global_scores, self.local_scores)
+
+
+class Glat(nn.Module):
+    """Global stream, selection, local stream. The local stream starts as a copy of the global."""
+
+    def __init__(self, backbone: Backbone, spec: GlatSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.global_stream = backbone
+        self.local_stream = copy.deepcopy(backbone)
+        self.select = Selection(self.grid(spec.grid), spec.crops)
+
+    def grid(self, name: str) -> Grid:
+        """The table of crops of grid `name` for these sizes."""
+        spec, backbone = self.spec, self.global_stream
+        frames = -(-spec.window // backbone.stride)
+        if name == "stream":
+            return stream_grid(frames, spec.window, spec.crop, backbone.stride)
+        hop = backbone.frontend.hop
+        return clip_grid(frames, spec.window * hop, spec.crop * hop)
+
+    def starts_in_frames(self, starts: Tensor) -> Tensor:
+        """Crop starts in mel frames; the published rule's samples are rounded to the nearest."""
+        if self.select.grid.unit == "frame":
+            return starts
+        hop = self.global_stream.frontend.hop
+        return (starts + hop // 2) // hop
+
+    def audible(self, silent: Tensor, frames: int) -> Tensor:
+        """[B, F] bool: output frames whose middle lies at or after mel frame `silent` [B]."""
+        stride = self.global_stream.stride
+        middles = torch.arange(frames, device=silent.device) * stride + stride // 2
+        return middles >= silent[:, None]
+
+    def forward(self, frames: Tensor, silent: Tensor) -> GlatOutput:
+        """Both streams.
+
+        Args:
+            frames: log-mel [B, window, M] float32.
+            silent: [B] int64, mel frames at the start of each window that are not real audio.
+        """
+        global_logits, frame_logits = self.global_stream(frames)
+        audible = self.audible(silent, frame_logits.shape[2])
+        starts, classes, _ = self.select(global_logits, frame_logits, audible)
+        starts = self.starts_in_frames(starts)
+        crops = cut(frames, starts, self.spec.crop)
+        crop_logits = self.local_stream.clip_logits(crops.flatten(0, 1))
+        crop_logits = crop_logits.unflatten(0, starts.shape)
+        return GlatOutput(global_logits, frame_logits, crop_logits, crops, starts, classes)

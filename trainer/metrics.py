@@ -1,0 +1,66 @@
+"""mAP, mAUC and d-prime, macro over classes (as scikit-learn computes the first two)."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating]
+Truth = NDArray[np.bool_]
+
+
+def average_precision(truth: Truth, scores: Scores) -> float:
+    """Area under the precision-recall steps of one class, ties taken together; shapes [N]."""
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(truth[order])
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    hits, seen = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    return float((np.diff(hits, prepend=0) * (hits / seen)).sum() / hits[-1])
+
+
+def area_under_roc(truth: Truth, scores: Scores) -> float:
+    """Probability that a positive scores above a negative, ties counted half; shapes [N]."""
+    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    last_rank = np.cumsum(counts)
+    rank = (last_rank - (counts - 1) / 2)[inverse]
+    positives = int(truth.sum())
+    above = rank[truth].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(truth) - positives)))
+
+
+def d_prime(auc: float) -> float:
+    """sqrt(2) * Phi^-1(AUC)."""
+    return float(np.sqrt(2.0)) * NormalDist().inv_cdf(min(max(auc, 1e-12), 1 - 1e-12))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Macro averages over the classes that have a positive and a negative."""
+
+    map: float
+    mauc: float
+    d_prime: float
+    classes: int  # judged
+    left_out: int  # without a positive (or without a negative)
+    per_class: dict[int, float]  # class index -> average precision
+
+
+def evaluate(truth: Truth, scores: Scores, classes: list[int] | None = None) -> Report:
+    """Judge scores [N, C] against labels [N, C], over `classes` or all.
+
+    Classes without a positive are left out and counted.
+    """
+    asked = list(range(truth.shape[1])) if classes is None else classes
+    judged = [c for c in asked if 0 < truth[:, c].sum() < len(truth)]
+    precision = {c: average_precision(truth[:, c], scores[:, c]) for c in judged}
+    auc = [area_under_roc(truth[:, c], scores[:, c]) for c in judged]
+    mauc = float(np.mean(auc)) if auc else float("nan")
+    return Report(
+        map=float(np.mean(list(precision.values()))) if judged else float("nan"),
+        mauc=mauc,
+        d_prime=d_prime(mauc) if judged else float("nan"),
+        classes=len(judged),
+        left_out=len(asked) - len(judged),
+        per_class=precision,
+    )

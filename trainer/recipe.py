@@ -1,0 +1,72 @@
+"""A recipe: everything that a training run is made of, from a TOML file. No hidden defaults."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from glatd.config import build
+from glatd.errors import ConfigError
+from glatd.trainer.glat import GlatSpec
+from glatd.trainer.scenes import SceneSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """Which clips are used for what."""
+
+    train_folds: tuple[int, ...]
+    test_folds: tuple[int, ...]
+    kept_out: tuple[str, ...]  # labels that no training clip may carry
+    train_scenes: int  # rendered once; epochs go over them
+    test_scenes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossSpec:
+    """Weights of the losses beside the paper's two, which have weight 1."""
+
+    frame: float  # frame scores against when each sound is active
+    crop: float  # each crop against what sounds in it, and the teacher's opinion of it
+    positive: float  # target of a true label
+
+
+@dataclass(frozen=True, slots=True)
+class OptimSpec:
+    """Adam with linear warm-up and cosine decay to zero; the weights kept are a running mean."""
+
+    steps: int
+    batch: int  # scenes
+    learning_rate: float
+    warmup: int  # steps
+    clip_norm: float  # of the gradient
+    ema: float  # decay a step
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run."""
+
+    name: str
+    seed: int
+    backbone: str
+    width: float
+    glat: GlatSpec
+    data: DataSpec
+    scenes: SceneSpec
+    loss: LossSpec
+    optim: OptimSpec
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ConfigError: not there, not TOML, an unknown or missing key, or a value of another type.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    return build(Recipe, tree, str(path))
