@@ -7,7 +7,7 @@ Positions are counted in samples at `rate` since the start of the stream.
 """
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -219,7 +219,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is dict and isinstance(value, dict):
         return value
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
+    # Also false for NaN, and for whole numbers that no float holds.
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if hint in (int, str) and type(value) is hint:
         return value
