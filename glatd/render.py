@@ -1,8 +1,10 @@
 """Messages as lines: JSON for programs, text for people."""
 
 import json
+import math
 import shutil
 from dataclasses import dataclass, field
+from typing import Any
 
 from glatd.messages import Event, Gap, Message, Status, Tags, Unknown, to_map
 
@@ -14,9 +16,19 @@ QUIETEST_DBFS, LOUDEST_DBFS = -80.0, -10.0
 
 
 def as_json(message: Message | Unknown) -> str:
-    """One line of JSON: the map that goes on the wire."""
+    """One line of JSON: the map that goes on the wire. What JSON has no word for, such as bytes, is told as Python does."""
     fields = message.fields if isinstance(message, Unknown) else to_map(message)
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_json(fields), ensure_ascii=False, separators=(",", ":"))
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): _json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return repr(value)
 
 
 def bar(value: float, width: int = BAR) -> str:
@@ -34,12 +46,12 @@ def level_mark(dbfs: float) -> str:
 
 def clock(sample: int, rate: int) -> str:
     """Position in a stream: `12.48` seconds, or `1:02:03.4` from an hour on."""
-    seconds = sample / rate
-    if seconds < 60:
-        return f"{seconds:.2f}"
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:05.2f}"
+    hundredths = round(100 * sample / rate)  # before the division by 60, or 59.999 s would be told as 60.00
+    minutes, hundredths = divmod(hundredths, 6000)
+    if minutes == 0:
+        return f"{hundredths / 100:.2f}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{hundredths // 10 / 10:04.1f}" if hours else f"{minutes}:{hundredths / 100:05.2f}"
 
 
 @dataclass
