@@ -34,7 +34,8 @@ def set_up_logging(form: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Without a command click would print its help as an error, which is more than a line.
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(glatd.__version__, package_name="glatd", message="glatd %(version)s")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on stderr.")
 def cli(log_format: str) -> None:
@@ -151,7 +152,7 @@ def check(config: Path) -> int:
     return 0
 
 
-@cli.group()
+@cli.group(no_args_is_help=False)
 def engine() -> None:
     """Compile a weights bundle, and look at what was compiled."""
 
@@ -212,7 +213,7 @@ def verify(folder: Path | None) -> int:
     return 0 if verdict.good else 4
 
 
-@cli.group()
+@cli.group(no_args_is_help=False)
 def train() -> None:
     """Train networks and export their graphs (needs glatd[train])."""
 
@@ -313,12 +314,13 @@ def tell(error: GlatdError) -> None:
 def main() -> None:
     """Entry point: errors become one line and an exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="glatd", standalone_mode=False)
     except GlatdError as error:
         tell(error)
         code = error.exit_code
     except click.ClickException as error:
-        tell(ConfigError(f"{error.format_message()} (see `glatd --help`)"))
+        command = getattr(getattr(error, "ctx", None), "command_path", "glatd")
+        tell(ConfigError(f"{error.format_message()} (see `{command} --help`)"))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
