@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -68,6 +69,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} = {value!r} must be one of {', '.join(map(repr, arguments))}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > sys.float_info.max:
+            raise ConfigError(f"{where} = {value!r} is beyond every float")
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{where} = {value!r} must be of type {hint.__name__}")
