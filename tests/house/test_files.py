@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 FOLDERS = ("glatd/", "engines/", "trainer/", "clients/")
 
 # Folders of whoever wrote it, and hosts that packages come from; in pieces, or this file would be found.
-PATHS = ("/wor" "k/", "/roo" "t/", "/hom" "e/", "/User" "s/", "/op" "t/wheels", "/op" "t/py", "/tm" "p/w/")
+# /home/someone is nobody's.
+PATHS = ("/wor" "k/", "/roo" "t/", "/hom" "e/(?!someone/|someone\")", "/User" "s/", "/op" "t/wheels", "/op" "t/py", "/tm" "p/w/")
 HOSTS = ("pypi" ".org", "python" "hosted", "deb.debian" ".org", "registry.npm" "js")
 MACHINE = re.compile(r"(?<![\w.~$}-])(" + "|".join(PATHS) + ")|" + "|".join(map(re.escape, HOSTS)))
 
