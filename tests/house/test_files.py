@@ -14,8 +14,11 @@ from tests.conftest import ROOT
 FOLDERS = ("glatd/", "engines/", "trainer/", "clients/")
 
 # Folders of whoever wrote it, and hosts that packages come from; in pieces, or this file would be found.
-# /home/someone is nobody's.
-PATHS = ("/wor" "k/", "/roo" "t/", "/hom" "e/(?!someone/|someone\")", "/User" "s/", "/op" "t/wheels", "/op" "t/py", "/tm" "p/w/")
+# The home folder of "someone" is nobody's.
+PATHS = (
+    "/wor" "k/", "/roo" "t/", "/hom" r"e/(?!someone\b)", "/User" "s/",
+    "/op" "t/wheels", "/op" "t/py", "/tm" "p/w/",
+)
 HOSTS = ("pypi" ".org", "python" "hosted", "deb.debian" ".org", "registry.npm" "js")
 MACHINE = re.compile(r"(?<![\w.~$}-])(" + "|".join(PATHS) + ")|" + "|".join(map(re.escape, HOSTS)))
 
