@@ -18,14 +18,15 @@ from glatd.lost import LostAudio
 from glatd.truncation import lacks_its_end, promised_seconds
 
 if TYPE_CHECKING:
-    import av
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
 RATE = 32_000  # Hz, what every network of glatd listens to
 
-# Demuxing may fail at one damaged place and go on behind it; at the end of what can be read it fails for ever.
+# Reading may fail at one damaged place and go on behind it; at the end of what can be read it fails
+# for ever.
 _READ_ATTEMPTS = 3
 # Encoders pad and containers round (ASF by 45 ms); a file that lacks less than this is whole.
 _SLACK_S = 0.1
@@ -35,7 +36,7 @@ _SLACK_S = 0.1
 class Block:
     """Consecutive samples of one stream."""
 
-    start: int  # index of the first sample at `rate` since the start of the stream; a jump ahead: audio was lost
+    start: int  # index of the first sample since the start of the stream; a jump ahead: audio was lost
     samples: NDArray[np.float32]  # [n, channels], full scale +-1, C order, n >= 1
     rate: int  # Hz
     arrival: float | None  # UNIX seconds when the last sample arrived; None for a recording
@@ -44,30 +45,36 @@ class Block:
 def decode(path: Path) -> Iterator[Block]:
     """Decode the first audio track of a file at its own rate and channels.
 
-    Sample for sample what `ffmpeg -i` delivers: encoder delay and padding are cut off where the file tells them, and
-    the track's start offset is no gap. Integer formats are divided by 2 ** (bits - 1); NaN stays NaN. Packets that cannot be decoded
-    are lost audio: the index moves on by what the time stamps behind them tell. Where a format's time stamps are made
-    by counting (MP3, ADTS, FLAC), damage inside the file is seen only by what is missing at its end.
+    Sample for sample what `ffmpeg -i` delivers: encoder delay and padding are cut off where the file
+    tells them, and the track's start offset is no gap. Integer formats are divided by 2 ** (bits - 1);
+    NaN stays NaN. Packets that cannot be decoded are lost audio: the index moves on by what the time
+    stamps behind them tell. Where a format's time stamps are made by counting (MP3, ADTS, FLAC), damage
+    inside the file is seen in part or only by what is missing at its end; in Ogg FLAC the page behind the
+    damage is placed where the damage is.
 
     Yields:
         Block: in order, without overlap; `arrival` is None.
 
     Raises:
-        SourceError: no such file, not a file, unreadable, empty, not media, no audio track, no samples, a sample rate
-            that changes. A file that is cut short gives everything there is before. W64, CAF, AVI, MPEG-TS and MP3
-            without a Xing header do not tell how long they should be: cut short between packets, they look whole.
+        SourceError: no such file, not a file, unreadable, empty, not media, no audio track, no samples, a
+            sample rate that changes. A file that is cut short gives everything there is before. W64, CAF,
+            AVI, MPEG-TS and MP3 without a Xing header do not tell how long they should be: cut short
+            between packets, they look whole.
     """
     import av
 
     _check_file(path)
     try:
-        # "file:" keeps FFmpeg from taking a colon in a name for a protocol; tags in odd encodings must not matter.
+        # "file:" keeps FFmpeg from taking a colon in a name for a protocol; tags in odd encodings must
+        # not matter.
         container = av.open(f"file:{path}", metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise SourceError(_not_media(path, error)) from error
     with container:
         if not container.streams.audio:
-            raise SourceError(f"{path} has no audio track (read as {container.format.name}); give a file with sound")
+            raise SourceError(
+                f"{path} has no audio track (read as {container.format.name}); give a file with sound"
+            )
         yield from _decode_track(path, container, container.streams.audio[0])
 
 
@@ -100,7 +107,9 @@ def _decode_track(path: Path, container: "InputContainer", track: "AudioStream")
     _check_end(path, container, track, end / rate, damaged)
 
 
-def _check_end(path: Path, container: "InputContainer", track: "AudioStream", end: float, damaged: bool) -> None:
+def _check_end(
+    path: Path, container: "InputContainer", track: "AudioStream", end: float, damaged: bool
+) -> None:
     """Raise a SourceError if a file that gave `end` seconds should have given more."""
     promised = promised_seconds(container, track)
     missing = promised is not None and promised - end > _SLACK_S
@@ -108,7 +117,9 @@ def _check_end(path: Path, container: "InputContainer", track: "AudioStream", en
     damaged = damaged and container.format.name != "mp3"
     if missing or damaged or lacks_its_end(path, container.format.name):
         of = f" of the {promised:.2f} s that its header promises" if missing else ""
-        raise SourceError(f"{path} is cut short or damaged: it ends after {end:.2f} s{of}; copy or record it again")
+        raise SourceError(
+            f"{path} is cut short or damaged: it ends after {end:.2f} s{of}; copy or record it again"
+        )
 
 
 def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> Iterator["AudioFrame | None"]:
@@ -116,6 +127,7 @@ def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> It
     import av
 
     track.codec_context.thread_count = 1  # audio is light; threads would only delay it
+    _forget_speakers(track.codec_context)
     failures = 0
     while failures < _READ_ATTEMPTS:
         packets = container.demux(track)
@@ -129,14 +141,27 @@ def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> It
                 yield None
                 break
             except (av.error.FFmpegError, OSError) as error:
-                raise SourceError(f"{path} cannot be read on: {_reason(error)}; check the disk and copy it again") from error
+                raise SourceError(
+                    f"{path} cannot be read on: {_reason(error)}; check the disk and copy it again"
+                ) from error
             try:
                 frames = packet.decode()
-            except av.error.FFmpegError:  # mostly InvalidDataError, but AC-3 and ALAC have errors of their own
+            except av.error.FFmpegError:  # not only InvalidDataError: AC-3 and ALAC have errors of their own
                 yield None
                 continue
             failures = 0
             yield from frames
+
+
+def _forget_speakers(context: "AudioCodecContext") -> None:
+    """Keep the number of channels, but not which speaker each is for, where they are in no standard order.
+
+    PyAV 18 frees such a layout twice, with every frame, and the process aborts (6.1 and 7.1 in AIFF, CAF
+    and MOV). A layout that a decoder makes up by itself would still do so; none was found that does.
+    """
+    layout = context.layout
+    if " channels (" in layout.name:
+        context.layout = f"{layout.nb_channels} channels"  # now `layout` is the only one to free the speakers
 
 
 def _to_float(frame: "AudioFrame") -> NDArray[np.float32]:
@@ -161,11 +186,15 @@ def _check_file(path: Path) -> None:
         here = "" if path.is_absolute() else f" (the working folder is {Path.cwd()})"
         raise SourceError(f"{path}: no such file; check the path{here}") from error
     except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {_reason(error)}; check the path and its permissions") from error
+        raise SourceError(
+            f"{path} cannot be read: {_reason(error)}; check the path and its permissions"
+        ) from error
     if stat.S_ISDIR(status.st_mode):
         raise SourceError(f"{path} is a folder; name one recording in it")
     if not stat.S_ISREG(status.st_mode):
-        raise SourceError(f"{path} is not a regular file; give a recording, or a live source for a device or pipe")
+        raise SourceError(
+            f"{path} is not a regular file; give a recording, or a live source for a device or pipe"
+        )
     if status.st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes); record or copy it again")
 
@@ -200,15 +229,17 @@ def downmix(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 class Resampler:
     """Streaming conversion of the sample rate of a mono stream (soxr HQ).
 
-    Blocks of any size give, together, the same samples as everything in one piece, to the last bit. n samples become
-    floor(n * rate_out / rate_in + 1/2) after `flush`; until then soxr holds some back (10.7 ms from 48 to 32 kHz).
-    Equal rates pass through untouched.
+    Blocks of any size give, together, the same samples as everything in one piece, to the last bit. n
+    samples become floor(n * rate_out / rate_in + 1/2) after `flush`; until then soxr holds some back
+    (10.7 ms from 48 to 32 kHz). Equal rates pass through untouched.
     """
 
     def __init__(self, rate_in: int, rate_out: int = RATE) -> None:
         import soxr
 
-        self._stream = None if rate_in == rate_out else soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
+        self._stream: soxr.ResampleStream | None = None
+        if rate_in != rate_out:
+            self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
 
     def push(self, mono: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n] at `rate_in` -> float32 [m] at `rate_out`, m >= 0."""

@@ -6,10 +6,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-# Vorbis stamps the first short block after a long one up to 2,032 samples late and is right again with the next one, and
-# coarse clocks jitter: what counts is the smallest lead over this many frames on either side of a jump.
+# Vorbis stamps the first short block after a long one late (by 448 samples in common files) and is right
+# again with the next, and coarse clocks jitter: what counts is the smallest lead over this many frames on
+# either side of a jump.
 _FRAMES = 8
-# A jump of less is jitter, unless something is known to be lost. Packets of the common codecs last 20 ms and more.
+# A jump of less is jitter, unless something is known to be lost. Packets of the common codecs last 20 ms
+# and more.
 _TOLERANCE_S = 0.010
 # A longer jump is a clock that was set, not audio that was lost.
 _LONGEST_S = 24 * 3600.0
@@ -20,8 +22,9 @@ Run = tuple[int, NDArray[np.float32]]
 class LostAudio:
     """Gives decoded samples their index in the stream; where audio was lost, the index moves on.
 
-    The lead of a frame is its time stamp less the samples decoded before it. It is constant while nothing is lost,
-    whatever the stamps start at. When it grows, frames are held back until it is clear that it stays so.
+    The lead of a frame is its time stamp less the samples decoded before it. It is constant while nothing
+    is lost, whatever the stamps start at. When it grows, frames are held back until it is clear that it
+    stays so.
     """
 
     def __init__(self, rate: int, tick: float) -> None:
@@ -44,7 +47,8 @@ class LostAudio:
             damaged: whether something before this frame could not be decoded.
 
         Returns:
-            (index of the first sample, samples [n, channels]) of this frame, of earlier ones too, or of none yet.
+            (index of the first sample, samples [n, channels]) of this frame, of earlier ones too, or of
+            none yet.
         """
         lead = None if stamp is None else stamp - self._decoded
         self._decoded += len(samples)

@@ -30,7 +30,7 @@ def promised_seconds(container: "InputContainer", track: "AudioStream") -> float
 
 
 def lacks_its_end(path: Path, container: str) -> bool:
-    """Whether a file ends before its container says so: Ogg by its last page, WAV by the size of its data chunk.
+    """Whether a file ends before its container says so: Ogg by its last page, WAV by the size of its data.
 
     Args:
         path: of a file that FFmpeg could open.
