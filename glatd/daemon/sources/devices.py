@@ -13,8 +13,9 @@ from glatd.errors import SourceError
 T = TypeVar("T")
 
 _ANSWER_S = 5.0
-# No microphone has as many channels: it is a sound server (PulseAudio, PipeWire), which PortAudio asks at 44.1 kHz for 32
-# or more channels of its own making. Servers run at 48 kHz unless told otherwise, and mix to mono themselves.
+# No microphone has as many channels: it is a sound server (PulseAudio, PipeWire), of which PortAudio
+# claims 44.1 kHz and 32 or more channels. Servers run at 48 kHz unless told otherwise, and mix to mono
+# themselves.
 _SERVER_CHANNELS = 16
 _SERVER_RATE = 48_000
 
@@ -42,7 +43,7 @@ def portaudio() -> Any:
         if "PortAudio" not in str(error):
             raise SourceError(f"PortAudio does not start: {error}; check the sound system") from error
         raise SourceError(
-            "microphones need the PortAudio library, which is not installed; run: apt-get install libportaudio2"
+            "microphones need the PortAudio library, which is missing; run: apt-get install libportaudio2"
         ) from error
     except Exception as error:  # its PortAudioError cannot be named before the import
         raise SourceError(f"PortAudio does not start: {error}; check the sound system") from error
@@ -50,11 +51,15 @@ def portaudio() -> Any:
 
 
 def ask(
-    seconds: float, function: Callable[[], T], discard: Callable[[T], object] = id, stopped: threading.Event | None = None
+    seconds: float,
+    function: Callable[[], T],
+    discard: Callable[[T], object] = id,
+    stopped: threading.Event | None = None,
 ) -> T:
     """`call_within` for what may start PortAudio, which asks the sound server, which may hang.
 
-    sounddevice turns stderr away while PortAudio starts. Where that hangs it would stay so and swallow our own errors.
+    sounddevice turns stderr away while PortAudio starts. Where that hangs it would stay so and swallow
+    our own errors.
     """
     stderr = os.dup(2)
     try:
@@ -75,7 +80,9 @@ def list_input_devices() -> list[Device]:
     try:
         return ask(_ANSWER_S, query)
     except Abandoned:
-        raise SourceError(f"the sound system does not answer within {_ANSWER_S:.0f} s; restart its server") from None
+        raise SourceError(
+            f"the sound system does not answer within {_ANSWER_S:.0f} s; restart its server"
+        ) from None
 
 
 def query() -> list[Device]:
@@ -101,7 +108,7 @@ def query() -> list[Device]:
 
 
 def choose(devices: Sequence[Device], name: str) -> Device:
-    """The device that `name` means: the default one if empty, else by exact name, else by a part that only one has.
+    """The device of that name, else the only one with such a part in its name; the default one if empty.
 
     Raises:
         SourceError: none or several; lists what there is.
@@ -115,7 +122,9 @@ def choose(devices: Sequence[Device], name: str) -> Device:
     if not found:
         found = [device for device in devices if name.casefold() in device.name.casefold()]
         if len(found) > 1:
-            raise SourceError(f"microphone {name!r} could be several; write more of its name ({_listing(found)})")
+            raise SourceError(
+                f"microphone {name!r} could be several; write more of its name ({_listing(found)})"
+            )
     if not found:
         raise SourceError(f"no microphone {name!r}; {_listing(devices)}")
     # One microphone of a Windows machine has the same name in several sound systems of its.
@@ -125,5 +134,7 @@ def choose(devices: Sequence[Device], name: str) -> Device:
 def _listing(devices: Sequence[Device]) -> str:
     if not devices:
         return "this machine has no microphone that PortAudio finds"
-    names = [re.sub(r"\s+", " ", device.name) + (" (default)" if device.default else "") for device in devices]
+    names = [
+        re.sub(r"\s+", " ", device.name) + (" (default)" if device.default else "") for device in devices
+    ]
     return f"there are: {', '.join(names)}"

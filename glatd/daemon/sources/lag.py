@@ -5,7 +5,8 @@ from collections import deque
 # Samples arrive in bursts when the machine is busy, but at some moment of half a second they catch up.
 _WINDOW_S = 0.5
 _FEWEST = 10  # arrivals in a window
-# The clock of a sound card drifts by up to 100 ppm (1 ms in this time), so only the recent past tells what lag is usual.
+# The clock of a sound card drifts by up to 100 ppm (1 ms in this time), so only the recent past tells what
+# lag is usual.
 _PAST_WINDOWS = 20
 # Less cannot be told from a busy machine without a flag from the driver.
 _TOLERANCE_S = 0.1
@@ -14,9 +15,9 @@ _TOLERANCE_S = 0.1
 class LagMeter:
     """Tells how many samples were lost before those that have just arrived.
 
-    The lag is the time at which samples arrive less their place in the stream. Its minimum over a window stays the same
-    as long as nothing is lost, however irregular the arrivals; a loss lifts it for good. A loss is told up to 1 s
-    after it happened, unless the driver flags it: then at once.
+    The lag is the time at which samples arrive less their place in the stream. Its minimum over a window
+    stays the same as long as nothing is lost, however irregular the arrivals; a loss lifts it for good. A
+    loss is told up to 1 s after it happened, unless the driver flags it: then at once.
     """
 
     def __init__(self, rate: int) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from glatd.audio import Block
 from glatd.daemon.sources.base import Source, safe_name
 from glatd.daemon.sources.devices import Device, ask, choose, portaudio, query
+from glatd.daemon.sources.devices import list_input_devices as list_input_devices  # `glatd devices`
 from glatd.daemon.sources.lag import LagMeter
 from glatd.daemon.sources.patience import Abandoned, call_within
 from glatd.daemon.sources.pcm import parse_count, parse_query
@@ -47,7 +48,9 @@ class Capture:
     """The callback's side: copies, counts and returns. Nothing here waits."""
 
     def __init__(self) -> None:
-        self.pieces: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()  # None: look at `finished` and the stop
+        self.pieces: queue.SimpleQueue[Piece | None] = (
+            queue.SimpleQueue()
+        )  # None: look at `finished` and the stop
         self.finished = False
         self.heard = time.monotonic()  # when the last callback came
         self.called = False
@@ -71,8 +74,9 @@ class Capture:
 class MicSource(Source):
     """One microphone at its own rate and channels, float32 (exact for 16 and 24 bit), in blocks of 10 ms.
 
-    Lost audio moves the index on: what found no room in the queue of 10 s exactly; what the driver lost by counting
-    samples against the monotonic clock, when it flags an overflow or when 0.1 s and more are missing (see `LagMeter`).
+    Lost audio moves the index on: what found no room in the queue of 10 s, exactly; what the driver lost,
+    by counting samples against the monotonic clock, when it flags an overflow or when 0.1 s and more are
+    missing (see `LagMeter`).
 
     Args:
         device: a name as PortAudio lists it, a part of one, or empty for the default microphone.
@@ -100,16 +104,22 @@ class MicSource(Source):
         """Blocks of 10 ms as they come.
 
         Raises:
-            SourceError: no PortAudio library, no such microphone, one that does not open, goes away, or gives nothing
-                for 2 s.
+            SourceError: no PortAudio library, no such microphone, one that does not open, goes away, or
+                gives nothing for 2 s.
         """
+        if self._stopped.is_set():
+            return
         capture = self._capture = Capture()
         try:
-            device, stream = ask(_OPEN_S, lambda: self._open(capture), lambda late: _close(late[1]), self._stopped)
+            device, stream = ask(
+                _OPEN_S, lambda: self._open(capture), lambda late: _close(late[1]), self._stopped
+            )
         except Abandoned:
             if self._stopped.is_set():
                 return
-            raise SourceError(f"{self.uri} does not open within {_OPEN_S:.0f} s; restart the sound server") from None
+            raise SourceError(
+                f"{self.uri} does not open within {_OPEN_S:.0f} s; restart the sound server"
+            ) from None
         try:
             yield from self._read(capture, device)
         finally:
@@ -118,7 +128,9 @@ class MicSource(Source):
     def _open(self, capture: Capture) -> tuple[Device, Any]:
         with _portaudio_lock:
             device = choose(query(), self._device)
-            device = replace(device, rate=self._rate or device.rate, channels=self._channels or device.channels)
+            device = replace(
+                device, rate=self._rate or device.rate, channels=self._channels or device.channels
+            )
             sounddevice = portaudio()
             try:
                 stream = sounddevice.InputStream(
@@ -131,11 +143,16 @@ class MicSource(Source):
                     callback=capture.callback,
                     finished_callback=capture.finish,
                 )
-                stream.start()
+                try:
+                    stream.start()
+                except sounddevice.PortAudioError:
+                    stream.close()
+                    raise
             except sounddevice.PortAudioError as error:
+                at = f"{device.rate} Hz, {device.channels} channels"
                 raise SourceError(
-                    f"microphone {device.name!r} does not open at {device.rate} Hz, {device.channels} channels: "
-                    f"{_one_line(error)}; see glatd devices, or close the program that holds it"
+                    f"microphone {device.name!r} does not open at {at}: {_one_line(error)}; "
+                    "see glatd devices, or close the program that holds it"
                 ) from error
         capture.heard = time.monotonic()
         return device, stream
@@ -150,7 +167,8 @@ class MicSource(Source):
                 limit = _STALL_S if capture.called else _OPEN_S
                 if time.monotonic() - capture.heard > limit:
                     raise SourceError(
-                        f"microphone {device.name!r} stalled: no audio for {limit:.0f} s; check that it is not suspended"
+                        f"microphone {device.name!r} stalled: no audio for {limit:.0f} s; "
+                        "check that it is not suspended, and the sound server"
                     ) from None
                 continue
             if piece is not None:
@@ -159,7 +177,9 @@ class MicSource(Source):
                 lost += jump
                 yield Block(start + jump, piece.samples, device.rate, piece.arrival)
             elif capture.finished and not self._stopped.is_set():
-                raise SourceError(f"microphone {device.name!r} went away; plug it in again or restart the sound server")
+                raise SourceError(
+                    f"microphone {device.name!r} went away; plug it in again or restart the sound server"
+                )
 
 
 def parse_mic(text: str, name: str | None) -> MicSource:

@@ -15,7 +15,7 @@ class Abandoned(Exception):
 
 
 class _Call(Generic[T]):
-    """One call in a daemon thread, whose result goes either to the caller or, when it is late, to `discard`."""
+    """One call in a daemon thread; its result goes to the caller or, when it is late, to `discard`."""
 
     def __init__(self, function: Callable[[], T], discard: Callable[[T], object]) -> None:
         self._function = function
@@ -54,9 +54,12 @@ class _Call(Generic[T]):
 
 
 def call_within(
-    seconds: float, function: Callable[[], T], discard: Callable[[T], object] = id, stopped: threading.Event | None = None
+    seconds: float,
+    function: Callable[[], T],
+    discard: Callable[[T], object] = id,
+    stopped: threading.Event | None = None,
 ) -> T:
-    """Call `function` in a daemon thread and wait for it, but no longer than `seconds` or until `stopped` is set.
+    """Call `function` in a daemon thread and wait for it, for `seconds` at most or until `stopped` is set.
 
     Args:
         discard: gets the result when it comes too late; what it does happens in either thread.

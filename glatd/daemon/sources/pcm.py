@@ -29,7 +29,7 @@ class PcmFormat:
         return ENCODINGS[self.encoding] * self.channels
 
     def decode(self, data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
-        """Whole frames of bytes -> float32 [n, channels], full scale +-1 (integers divided by 2 ** (bits - 1))."""
+        """Whole frames of bytes -> float32 [n, channels]; integers are divided by 2 ** (bits - 1)."""
         if self.encoding == "f32le":
             samples = np.frombuffer(data, "<f4").astype(np.float32)
         elif self.encoding == "s16le":
@@ -60,7 +60,8 @@ def parse_format(query: str, where: str) -> PcmFormat:
     if encoding not in ENCODINGS:
         raise ConfigError(f"{where}: unknown format {encoding!r}; {nearest(encoding, ENCODINGS)}")
     rate = parse_count(values.get("rate", "48000"), "rate", *_RATES, where)
-    return PcmFormat(rate, encoding, parse_count(values.get("channels", "1"), "channels", 1, _MOST_CHANNELS, where))
+    channels = parse_count(values.get("channels", "1"), "channels", 1, _MOST_CHANNELS, where)
+    return PcmFormat(rate, encoding, channels)
 
 
 def parse_query(query: str, keys: tuple[str, ...], where: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from glatd.daemon.sources.pcm import PcmFormat
 from glatd.errors import SourceError
 
 _CONNECT_S = 5.0
-# PCM is continuous. A gap of 10 s starts a window afresh anyway, and a host that lost its power never says so.
+# PCM is continuous, a gap of 10 s starts afresh anyway, and a host that lost its power never says so.
 _SILENT_S = 10.0
 _POLL_S = 0.1  # how late a stop is seen
 _RECEIVE_BYTES = 65_536
@@ -26,7 +26,8 @@ class TcpPcmSource(Source):
     def __init__(self, host: str, port: int, pcm: PcmFormat, name: str | None = None) -> None:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         query = f"rate={pcm.rate}&format={pcm.encoding}&channels={pcm.channels}"
-        super().__init__(f"tcp://{address}?{query}", name or safe_name(f"{host}_{port}", "tcp"), name is not None)
+        default = safe_name(f"{host}_{port}", "tcp")
+        super().__init__(f"tcp://{address}?{query}", name or default, name is not None)
         self._address = (host, port)
         self._pcm = pcm
 
@@ -36,14 +37,20 @@ class TcpPcmSource(Source):
         Raises:
             SourceError: no connection within 5 s, a connection that breaks, no byte for 10 s.
         """
+        if self._stopped.is_set():
+            return
         try:
             connection = call_within(_CONNECT_S, self._connect, socket.socket.close, self._stopped)
         except Abandoned:
             if self._stopped.is_set():
                 return
-            raise SourceError(f"{self.uri}: no answer within {_CONNECT_S:.0f} s; check the host and its firewall") from None
+            raise SourceError(
+                f"{self.uri}: no answer within {_CONNECT_S:.0f} s; check the host and its firewall"
+            ) from None
         except (OSError, UnicodeError) as error:
-            raise SourceError(f"{self.uri}: {_reason(error)}; check that it sends PCM at that address") from error
+            raise SourceError(
+                f"{self.uri}: {_reason(error)}; check that it sends PCM at that address"
+            ) from error
         with connection:
             yield from self._receive(connection)
 
@@ -61,10 +68,14 @@ class TcpPcmSource(Source):
                 received = connection.recv(_RECEIVE_BYTES)
             except TimeoutError:
                 if time.monotonic() - heard > _SILENT_S:
-                    raise SourceError(f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender") from None
+                    raise SourceError(
+                        f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender"
+                    ) from None
                 continue
             except OSError as error:
-                raise SourceError(f"{self.uri}: connection lost, {_reason(error)}; check the sender") from error
+                raise SourceError(
+                    f"{self.uri}: connection lost, {_reason(error)}; check the sender"
+                ) from error
             if not received:
                 return
             heard, arrival = time.monotonic(), time.time()

@@ -59,7 +59,9 @@ def _path(rest: str, uri: str) -> Path:
     if rest.startswith("//"):
         parts = urlsplit(f"file:{rest}")
         if parts.netloc not in ("", "localhost"):
-            raise ConfigError(f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH")
+            raise ConfigError(
+                f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH"
+            )
         rest = unquote(parts.path)
     if not rest or "\0" in rest:
         raise ConfigError(f"source {uri!r} names no file; write file:PATH")
@@ -78,7 +80,7 @@ def _parse_tcp(uri: str, name: str | None) -> Source:
     if "@" in parts.netloc:
         raise ConfigError(f"source {shown!r}: raw PCM knows no user and password; write tcp://HOST:PORT")
     if parts.path not in ("", "/") or parts.fragment:
-        raise ConfigError(f"source {shown!r}: raw PCM knows no path; write tcp://HOST:PORT?rate=48000&format=s16le&channels=1")
+        raise ConfigError(f"source {shown!r}: raw PCM knows no path; write {_EXAMPLES.split(' | ')[-1]}")
     return TcpPcmSource(host, port, parse_format(parts.query, f"source {shown!r}"), name)
 
 
