@@ -52,9 +52,9 @@ class Announcer:
         return message
 
     def gap(self, start: int, end: int, cause: str) -> Gap:
-        """Samples [start, end) are lost."""
+        """Samples [start, end) are lost; dated at the start, since windows inside the gap are still to come."""
         return Gap(
-            self.node, self.session, self.name, rfc3339(self.clock.at(end)),
+            self.node, self.session, self.name, rfc3339(self.clock.at(start)),
             start=start, end=end, rate=self.manifest.geometry.rate, cause=cause,
         )
 

@@ -1,6 +1,7 @@
 """One stream from samples to messages: the part that the daemon and `Tagger` share."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,56 +17,56 @@ Floats = NDArray[np.float32]
 class Channel:
     """Feeds a stream piece by piece, never past the end of a window that is due.
 
-    What waits in `_pending` is bounded by whoever fills it.
+    A gap is told when the stream comes to it, so that messages have one order, however the audio arrived. What waits
+    in `_pending` is bounded by whoever fills it.
     """
 
     def __init__(self, stream: Stream, announcer: Announcer) -> None:
         self.stream, self.announcer = stream, announcer
-        self._pending: list[Floats | Lost] = []
+        self._pending: deque[Floats | Lost] = deque()
+        self._end = stream.position  # sample after what is pending
         self.ended = False
 
-    def give(self, pieces: Iterable[Chunk | Lost]) -> Iterator[Gap]:
-        """Take what came from the source; lost audio is told at once."""
+    def give(self, pieces: Iterable[Chunk | Lost]) -> None:
+        """Take what came from the source."""
         for piece in pieces:
             if isinstance(piece, Lost):
-                start = self.stream.position + sum(self._length(waiting) for waiting in self._pending)
                 self._pending.append(piece)
-                yield self.announcer.gap(start, start + piece.samples, piece.cause)
+                self._end += piece.samples
                 continue
             self._pending.append(piece.samples)
+            self._end += len(piece.samples)
             if piece.arrival is not None:
-                waiting = sum(self._length(part) for part in self._pending)
-                self.announcer.clock.observe(self.stream.position + waiting, piece.arrival)
+                self.announcer.clock.observe(self._end, piece.arrival)
 
     def end(self) -> None:
         """No more will come."""
         self.ended = True
 
-    def feed(self) -> bool:
-        """Move audio into the stream up to its next window; whether anything moved."""
+    def feed(self, tell: Callable[[Gap], object]) -> bool:
+        """Move audio into the stream up to its next window, and `tell` the gaps in it; whether anything moved."""
         moved = False
         while self._pending and (room := self.stream.wanted()) > 0:
-            piece = self._pending.pop(0)
+            piece = self._pending.popleft()
             moved = True
             if isinstance(piece, Lost):
+                if piece.cause != _REST:
+                    start = self.stream.position
+                    tell(self.announcer.gap(start, start + piece.samples, piece.cause))
                 if self.stream.is_fresh_start(piece.samples) and piece.cause != _REST:
                     self.stream.restart(piece.samples)
                     continue
                 self.stream.skip(min(room, piece.samples))
                 if piece.samples > room:
-                    self._pending.insert(0, Lost(piece.samples - room, _REST))
+                    self._pending.appendleft(Lost(piece.samples - room, _REST))
                 continue
             self.stream.append(piece[:room])
             if len(piece) > room:
-                self._pending.insert(0, piece[room:])
+                self._pending.appendleft(piece[room:])
         if self.ended and not self._pending and not self.stream.finished:
             self.stream.finish()
             moved = True
         return moved
-
-    @staticmethod
-    def _length(piece: Floats | Lost) -> int:
-        return piece.samples if isinstance(piece, Lost) else len(piece)
 
 
 _REST = "the rest of a gap that was already told"

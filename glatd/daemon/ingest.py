@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from glatd.audio import Block, Resampler, downmix
 
 Floats = NDArray[np.float32]
+LOUDEST = 1e6  # 120 dB above full scale; the power of a float32 spectrum overflows from 1e15 on
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Lost:
 class Ingest:
     """Resamples one stream. Any division into blocks gives the same samples, to the last bit.
 
-    Lost audio (a block that starts later than the one before it ended, or samples that are not
-    finite) ends the resampler's input: what follows starts anew at its own place.
+    Lost audio (a block that starts later than the one before it ended, or samples that are NaN,
+    infinite or beyond `LOUDEST`) ends the resampler's input: what follows starts anew at its own place.
 
     Args:
         rate: Hz that comes out.
@@ -43,29 +44,44 @@ class Ingest:
         self._next_in = 0  # sample of the source that should come next
         self._out = 0  # samples given out, real or lost
         self._cause = ""
+        self._lost: tuple[int, int] | None = None  # (source's sample after lost audio, its rate), till more is taken
 
     def push(self, block: Block) -> list[Chunk | Lost]:
         """Take one block; give what is certain by now."""
-        mono = downmix(block.samples)
-        bad = ~np.isfinite(mono)
+        with np.errstate(over="ignore", invalid="ignore"):  # of samples that are refused below
+            mono = downmix(block.samples)
+        bad = ~(np.abs(mono) <= LOUDEST)  # NaN compares as false
         if not bad.any():
             return self._take(mono, block.start, block.rate, block.arrival)
         edges = np.flatnonzero(np.diff(bad)) + 1
         pieces: list[Chunk | Lost] = []
         for first, last in zip([0, *edges], [*edges, len(mono)], strict=True):
             if bad[first]:
-                self._cause = "not finite"
+                self._lose(block.start + int(last), block.rate, "not finite")
             else:
                 pieces += self._take(mono[first:last], block.start + int(first), block.rate, block.arrival)
         return pieces
 
-    def will_lose(self, cause: str) -> None:
-        """The next block is not taken; why, for the gap that shows when a later one is."""
-        self._cause = cause
+    def lose(self, block: Block, cause: str) -> None:
+        """A block that is not taken: lost audio, told when a later block is, or at the end."""
+        self._lose(block.start + len(block.samples), block.rate, cause)
 
     def finish(self) -> list[Chunk | Lost]:
-        """The source has ended: the resampler's tail."""
-        return self._flush()
+        """The source has ended: the resampler's tail, and what was lost behind it."""
+        pieces = self._flush()
+        return pieces if self._lost is None else pieces + self._lost_until(*self._lost)
+
+    def _lose(self, end: int, rate: int, cause: str) -> None:
+        self._lost, self._cause = (end, rate), cause
+
+    def _lost_until(self, sample: int, rate: int) -> list[Chunk | Lost]:
+        """Lost audio up to a sample of the source at `rate`."""
+        missing = (sample * self.rate + rate // 2) // rate - self._out
+        cause, self._cause, self._lost = self._cause or "not delivered", "", None
+        if missing <= 0:
+            return []
+        self._out += missing
+        return [Lost(missing, cause)]
 
     def _take(self, mono: Floats, start: int, rate: int, arrival: float | None) -> list[Chunk | Lost]:
         pieces: list[Chunk | Lost] = []
@@ -73,11 +89,7 @@ class Ingest:
             pieces += self._flush()
         if self._resampler is None:
             self._resampler, self._rate_in = Resampler(rate, self.rate), rate
-            place = (start * self.rate + rate // 2) // rate
-            if place > self._out:
-                pieces.append(Lost(place - self._out, self._cause or "not delivered"))
-                self._out = place
-            self._cause = ""
+            pieces += self._lost_until(start, rate)
         self._next_in = start + len(mono)
         samples = self._resampler.push(mono)
         if len(samples):

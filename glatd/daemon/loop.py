@@ -75,8 +75,7 @@ class Loop:
             if pieces and worker.channel.announcer.state == "starting":
                 worker.channel.announcer.state = "live"
                 self._tell_status(worker)
-            for gap in worker.channel.give(pieces):
-                self._tell(gap)
+            worker.channel.give(pieces)
             if done:
                 worker.channel.end()
 
@@ -86,7 +85,7 @@ class Loop:
         streams = [worker.channel.stream for worker in live]
         moved = True
         while moved and not self._stop.is_set():
-            moved = any([worker.channel.feed() for worker in live])
+            moved = any([worker.channel.feed(self._tell) for worker in live])
             while seen := step(self.engine, streams, self.crops):
                 moved = True
                 for window in seen:

@@ -12,7 +12,7 @@ from glatd.daemon.channel import Channel
 from glatd.daemon.clock import WallClock
 from glatd.daemon.ingest import Ingest
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames, silence, step
+from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, check_crops, hop_frames, silence, step
 from glatd.engines.engine import Engine
 from glatd.errors import DataError
 from glatd.messages import Message
@@ -34,12 +34,16 @@ class Tagger:
         crops: K, crops a window, at most the engine's.
         name: of the stream in the messages.
         start: UNIX seconds of the first sample; now, when None.
+
+    Raises:
+        ConfigError: a hop or a number of crops that the engine cannot do.
     """
 
     def __init__(
         self, engine: Engine, rate: int = 32_000, hop: float = DEFAULT_HOP_SECONDS, top: int | None = 10,
         crops: int | None = None, name: str = "audio", start: float | None = None,
     ) -> None:
+        check_crops(engine, crops)
         self.engine, self.crops, self.rate = engine, crops, rate
         clock = WallClock(time.time() if start is None else start, engine.sizes.rate)
         stream = Stream(engine.sizes, hop_frames(engine, hop), silence(engine))
@@ -52,31 +56,34 @@ class Tagger:
         """Take samples [n] or [n, channels], full scale +-1; give the messages that became due.
 
         Raises:
-            DataError: another shape, or samples after `finish`.
+            DataError: another shape, whole numbers, or samples after `finish`.
         """
-        block = np.asarray(samples, np.float32)
-        if block.ndim not in (1, 2):
+        block = np.asarray(samples)
+        if block.dtype.kind != "f":
+            raise DataError(f"samples are {block.dtype}; push floats of full scale +-1, for int16 divided by 32768")
+        if block.ndim not in (1, 2) or (block.ndim == 2 and block.shape[1] == 0):
             raise DataError(f"samples of shape {block.shape}; push (n,) or (n, channels)")
+        with np.errstate(over="ignore"):  # what no float32 holds becomes infinity, and so a gap
+            block = block.astype(np.float32, copy=False)
         if self._channel.ended:
             raise DataError("samples after finish(); make another Tagger")
         start, self._pushed = self._pushed, self._pushed + len(block)
         if not len(block):
             return []
-        pieces = self._ingest.push(Block(start, block.reshape(len(block), -1), self.rate, None))
-        messages: list[Message] = list(self._channel.give(pieces))
-        return messages + self._windows()
+        self._channel.give(self._ingest.push(Block(start, block.reshape(len(block), -1), self.rate, None)))
+        return self._messages()
 
     def finish(self) -> list[Message]:
         """The stream ends here: what is left, and one last window that ends at its last sample."""
-        messages: list[Message] = list(self._channel.give(self._ingest.finish()))
+        self._channel.give(self._ingest.finish())
         self._channel.end()
-        return messages + self._windows()
+        return self._messages()
 
-    def _windows(self) -> list[Message]:
+    def _messages(self) -> list[Message]:
         messages: list[Message] = []
         moved = True
         while moved:
-            moved = self._channel.feed()
+            moved = self._channel.feed(messages.append)
             while seen := step(self.engine, [self._channel.stream], self.crops):
                 messages += [self._channel.announcer.tags(window) for window in seen]
                 moved = True

@@ -33,15 +33,30 @@ def hop_frames(engine: Engine, seconds: float) -> int:
     """A hop in mel frames.
 
     Raises:
-        ConfigError: no multiple of the engine's stride; the nearest is in the message.
+        ConfigError: no multiple of the engine's stride, or longer than its window, which would leave audio unheard;
+            the nearest that can be is in the message.
     """
     sizes = engine.sizes
     unit = sizes.stride * sizes.hop / sizes.rate  # s
-    count = round(seconds / unit)
-    if count < 1 or abs(count * unit - seconds) > 1e-9:
-        near = max(1, count) * unit
-        raise ConfigError(f"hop {seconds:g} s is no multiple of {unit:g} s, the engine's stride; the nearest is {near:g}")
+    most = sizes.window // sizes.stride
+    # max and min also turn infinity, and NaN, into something that can be told.
+    count = round(max(1.0, min(seconds / unit, most)))
+    if not abs(count * unit - seconds) <= 1e-9:
+        raise ConfigError(
+            f"hop {seconds:g} s is no multiple of {unit:g} s, the engine's stride, up to {most * unit:g} s; "
+            f"the nearest is {count * unit:g}"
+        )
     return count * sizes.stride
+
+
+def check_crops(engine: Engine, crops: int | None) -> None:
+    """Refuse a number of crops that the engine does not select.
+
+    Raises:
+        ConfigError: naming K.
+    """
+    if crops is not None and not 1 <= crops <= engine.sizes.crops:
+        raise ConfigError(f"crops = {crops} cannot be: this engine selects 1 to {engine.sizes.crops}")
 
 
 def silence(engine: Engine) -> Floats:

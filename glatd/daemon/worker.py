@@ -75,7 +75,7 @@ class Worker:
                     if not self._wait_until(due):
                         break
                 if self.source.live and self._full():
-                    self._ingest.will_lose("overload")
+                    self._ingest.lose(block, "overload")
                 elif not self._hand_over(self._ingest.push(block)):
                     break
         except GlatdError as error:
