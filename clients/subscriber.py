@@ -11,6 +11,8 @@ from glatd.messages import Message, Tags, Unknown, topic, unpack
 
 RECEIVE_HWM = 10_000  # messages that may wait here; beyond, ZeroMQ drops without a word (see `Tags.seq`)
 
+LONGEST_SECONDS = 1e6  # what ZeroMQ's milliseconds hold in 32 bits, about
+
 
 class Subscriber:
     """Messages of a node, live. Made, used and closed in one thread.
@@ -25,12 +27,16 @@ class Subscriber:
         timeout: seconds of quiet after which iteration ends; None waits for ever.
 
     Raises:
-        ConfigError: no endpoint that ZeroMQ understands.
+        ConfigError: no endpoint that ZeroMQ understands, or no number of seconds.
     """
 
     def __init__(
         self, endpoint: str, types: Sequence[str] = (), stream: str = "*", timeout: float | None = None
     ) -> None:
+        if timeout is not None and not 0 <= timeout <= LONGEST_SECONDS:
+            raise ConfigError(
+                f"timeout = {timeout!r} must be seconds from 0 to {LONGEST_SECONDS:g}; leave it out to wait"
+            )
         self.stream, self.missed = stream, 0
         self._timeout = -1 if timeout is None else round(1000 * timeout)
         self._next: dict[tuple[str, str, str], int] = {}
@@ -43,7 +49,9 @@ class Subscriber:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
             self.close()
-            raise ConfigError(f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT or ipc:///PATH") from error
+            raise ConfigError(
+                f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT or ipc:///PATH"
+            ) from error
 
     def __iter__(self) -> Iterator[Message | Unknown]:
         """Messages as they come.
@@ -56,7 +64,9 @@ class Subscriber:
         while self._socket.poll(self._timeout if self._timeout >= 0 else None):
             parts = self._socket.recv_multipart()
             if len(parts) != 2:
-                raise ProtocolError(f"a message of {len(parts)} frames, not topic and payload; is this a glatd endpoint?")
+                raise ProtocolError(
+                    f"a message of {len(parts)} frames, not topic and payload; is this a glatd endpoint?"
+                )
             message = unpack(parts[1])
             if isinstance(message, Unknown) or fnmatch.fnmatchcase(message.stream, self.stream):
                 self._count(message)
@@ -76,5 +86,7 @@ class Subscriber:
     def __enter__(self) -> "Subscriber":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

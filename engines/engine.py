@@ -26,7 +26,8 @@ class Look:
 
 def pool(scores: Floats, axis: int) -> Floats:
     """0.5 * (max + mean): over the crops (paper eq. 3), and over the two streams."""
-    return np.float32(0.5) * (scores.max(axis) + scores.mean(axis, dtype=np.float32))
+    pooled: Floats = np.float32(0.5) * (scores.max(axis) + scores.mean(axis, dtype=np.float32))
+    return pooled
 
 
 class Engine:
@@ -62,7 +63,7 @@ class Engine:
         local = pool(of_crops.reshape(batch, k, -1), 1)  # type: ignore[arg-type]
         rows = np.arange(batch)[:, None]
         return Look(
-            scores=pool(np.stack([scores, local]), 0),  # type: ignore[arg-type]
+            scores=pool(np.stack([scores, local]), 0),
             global_=scores,  # type: ignore[arg-type]
             local=local,
             starts=starts,

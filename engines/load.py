@@ -25,11 +25,13 @@ def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
     folder = folder or default_engine()
     manifest = read_manifest(folder)
     if manifest.runtime.target != "cpu":
-        raise EngineError(f"{folder} was built for {manifest.runtime.target!r}, which this glatd cannot run; use a cpu engine")
+        raise EngineError(
+            f"{folder} was built for {manifest.runtime.target!r}, which this glatd cannot run; use a cpu engine"
+        )
     check_files(folder, manifest)
     check_geometry(folder, manifest)
     sizes = manifest.geometry
-    inputs = {
+    inputs: dict[str, list[tuple[int, ...]]] = {
         "frontend": [(sizes.block_samples,)],
         "global": [(sizes.window, sizes.mels), (sizes.frames,)],
         "local": [(sizes.crop, sizes.mels)],
@@ -56,8 +58,10 @@ def check_geometry(folder: Path, manifest: Manifest) -> None:
     wrong = [
         text
         for text, bad in (
-            (f"frames {sizes.frames} for a window of {sizes.window} at stride {sizes.stride}",
-             sizes.frames != -(-sizes.window // sizes.stride)),
+            (
+                f"frames {sizes.frames} for a window of {sizes.window} at stride {sizes.stride}",
+                sizes.frames != -(-sizes.window // sizes.stride),
+            ),
             (f"a crop of {sizes.crop} in a window of {sizes.window}", not 0 < sizes.crop <= sizes.window),
             (f"{sizes.crops} crops", sizes.crops < 1),
             (f"blocks of {sizes.block} frames at stride {sizes.stride}", sizes.block != sizes.stride),

@@ -127,7 +127,9 @@ def read_manifest(folder: Path) -> Manifest:
     except ConfigError as error:
         raise EngineError(f"{error}; build the engine again") from error
     if content_hash(tree) != manifest.hash:
-        raise EngineError(f"{path} was changed after it was built (its content hash is not {manifest.hash}); build it again")
+        raise EngineError(
+            f"{path} was changed after it was built (its content hash is not {manifest.hash}); build it again"
+        )
     return manifest
 
 
@@ -143,6 +145,11 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             raise EngineError(f"engine file {path} is missing; copy the whole folder again or build the engine again")
         found = file_entry(path)
         if found.bytes != entry.bytes:
-            raise EngineError(f"engine file {path} has {found.bytes} bytes, not {entry.bytes}; copy or build the engine again")
+            raise EngineError(
+                f"engine file {path} has {found.bytes} bytes, not {entry.bytes}; copy or build the engine again"
+            )
         if found.sha256 != entry.sha256:
-            raise EngineError(f"engine file {path} is damaged (hash {found.sha256[:12]}, not {entry.sha256[:12]}); copy or build the engine again")
+            raise EngineError(
+                f"engine file {path} is damaged (hash {found.sha256[:12]}, not {entry.sha256[:12]}); "
+                "copy or build the engine again"
+            )

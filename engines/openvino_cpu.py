@@ -50,11 +50,15 @@ def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision:
     try:
         model = ov.Core().read_model(path)
         if len(model.inputs) != len(shape_of_inputs):
-            raise EngineError(f"{path} has {len(model.inputs)} inputs, not {len(shape_of_inputs)}; build the engine again")
+            raise EngineError(
+                f"{path} has {len(model.inputs)} inputs, not {len(shape_of_inputs)}; build the engine again"
+            )
         for port, shape in zip(model.inputs, shape_of_inputs, strict=True):
             if not port.partial_shape.compatible(ov.PartialShape([-1, *shape])):
                 raise EngineError(f"{path} takes {port.partial_shape}, not {list(shape)} a row; build the engine again")
-        model.reshape({port: ov.PartialShape([-1, *shape]) for port, shape in zip(model.inputs, shape_of_inputs, strict=True)})
+        model.reshape(
+            {port: ov.PartialShape([-1, *shape]) for port, shape in zip(model.inputs, shape_of_inputs, strict=True)}
+        )
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads

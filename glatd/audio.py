@@ -72,9 +72,7 @@ def decode(path: Path) -> Iterator[Block]:
         raise SourceError(_not_media(path, error)) from error
     with container:
         if not container.streams.audio:
-            raise SourceError(
-                f"{path} has no audio track (read as {container.format.name}); give a file with sound"
-            )
+            raise SourceError(f"{path} has no audio track (read as {container.format.name}); give a file with sound")
         yield from _decode_track(path, container, container.streams.audio[0])
 
 
@@ -107,9 +105,7 @@ def _decode_track(path: Path, container: "InputContainer", track: "AudioStream")
     _check_end(path, container, track, end / rate, damaged)
 
 
-def _check_end(
-    path: Path, container: "InputContainer", track: "AudioStream", end: float, damaged: bool
-) -> None:
+def _check_end(path: Path, container: "InputContainer", track: "AudioStream", end: float, damaged: bool) -> None:
     """Raise a SourceError if a file that gave `end` seconds should have given more."""
     promised = promised_seconds(container, track)
     missing = promised is not None and promised - end > _SLACK_S
@@ -117,9 +113,7 @@ def _check_end(
     damaged = damaged and container.format.name != "mp3"
     if missing or damaged or lacks_its_end(path, container.format.name):
         of = f" of the {promised:.2f} s that its header promises" if missing else ""
-        raise SourceError(
-            f"{path} is cut short or damaged: it ends after {end:.2f} s{of}; copy or record it again"
-        )
+        raise SourceError(f"{path} is cut short or damaged: it ends after {end:.2f} s{of}; copy or record it again")
 
 
 def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> Iterator["AudioFrame | None"]:
@@ -186,15 +180,11 @@ def _check_file(path: Path) -> None:
         here = "" if path.is_absolute() else f" (the working folder is {Path.cwd()})"
         raise SourceError(f"{path}: no such file; check the path{here}") from error
     except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{path} cannot be read: {_reason(error)}; check the path and its permissions"
-        ) from error
+        raise SourceError(f"{path} cannot be read: {_reason(error)}; check the path and its permissions") from error
     if stat.S_ISDIR(status.st_mode):
         raise SourceError(f"{path} is a folder; name one recording in it")
     if not stat.S_ISREG(status.st_mode):
-        raise SourceError(
-            f"{path} is not a regular file; give a recording, or a live source for a device or pipe"
-        )
+        raise SourceError(f"{path} is not a regular file; give a recording, or a live source for a device or pipe")
     if status.st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes); record or copy it again")
 

@@ -5,15 +5,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 import glatd
 from glatd.errors import ConfigError, GlatdError
-
-if TYPE_CHECKING:
-    from glatd.daemon.settings import Settings
 
 # click's Path type would check existence with a message of its own; ours name the remedy.
 PATH = click.Path(path_type=Path)
@@ -45,12 +42,16 @@ def cli(log_format: str) -> None:
 
 @cli.command()
 @click.option("--config", type=PATH, help="Configuration file (glatd.toml).")
-@click.option("--source", multiple=True, metavar="[NAME=]URI", help="mic:, mic:NAME, file:PATH, tcp://HOST:PORT?rate=...")
+@click.option(
+    "--source", multiple=True, metavar="[NAME=]URI", help="mic:, mic:NAME, file:PATH, tcp://HOST:PORT?rate=..."
+)
 @click.option("--engine", help="Engine folder, or auto.  [default: auto]")
 @click.option("--publish", metavar="ENDPOINT", help="ZeroMQ endpoint to bind.  [default: tcp://127.0.0.1:5555]")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
-@click.option("--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout.")
+@click.option(
+    "--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout."
+)
 def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any) -> int:
     """Listen to the sources and publish until stopped."""
     from glatd.daemon.serve import run as run_daemon
@@ -65,11 +66,21 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
 @click.option("--engine", help="Engine folder, or auto.  [default: auto]")
-@click.option("--speed", default="max", metavar="X|max", help="Times real time, or as fast as it goes.", show_default=True)
+@click.option(
+    "--speed", default="max", metavar="X|max", help="Times real time, or as fast as it goes.", show_default=True
+)
 @click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-@click.option("--scores", type=click.Choice(["top", "all"]), default="top", help="Ten tags a window, or every class.", show_default=True)
+@click.option(
+    "--scores",
+    type=click.Choice(["top", "all"]),
+    default="top",
+    help="Ten tags a window, or every class.",
+    show_default=True,
+)
 @click.option("--publish", metavar="ENDPOINT", help="Also publish the messages on this ZeroMQ endpoint.")
-@click.option("--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True)
+@click.option(
+    "--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True
+)
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 def replay(
@@ -145,7 +156,9 @@ def check(config: Path) -> int:
     manifest = make_engine(settings).manifest
     click.echo(f"node     {settings.node_name}")
     click.echo(f"publish  {settings.publish or 'nothing'}")
-    click.echo(f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}")
+    click.echo(
+        f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
+    )
     click.echo(f"hop      {settings.hop:g} s, {settings.crops} crops")
     for source in sources:
         click.echo(f"source   {source.name} = {source.uri}")
@@ -161,7 +174,12 @@ def engine() -> None:
 @click.argument("bundle", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Folder of the engine.")
 @click.option("--target", default="cpu", help="What to build for: cpu.", show_default=True)
-@click.option("--precision", default="float32", help="float32, or what the CPU is faster at: bfloat16, float16.", show_default=True)
+@click.option(
+    "--precision",
+    default="float32",
+    help="float32, or what the CPU is faster at: bfloat16, float16.",
+    show_default=True,
+)
 def build(bundle: Path, out: Path, target: str, precision: str) -> int:
     """Compile the graphs of BUNDLE into an engine."""
     from glatd.engines.build import build_engine
@@ -179,14 +197,15 @@ def show(folder: Path | None) -> int:
     from glatd.engines.manifest import read_manifest
 
     manifest = read_manifest(folder or default_engine())
-    sizes = manifest.geometry
+    sizes, runtime = manifest.geometry, manifest.runtime
+    frame = sizes.hop / sizes.rate  # s
     rows = {
         "model": manifest.model,
         "hash": manifest.hash,
-        "target": f"{manifest.runtime.target} ({manifest.runtime.name} {manifest.runtime.version}), {manifest.runtime.precision}",
+        "target": f"{runtime.target} ({runtime.name} {runtime.version}), {runtime.precision}",
         "audio": f"{sizes.rate} Hz, {sizes.mels} mel bins every {sizes.hop} samples",
-        "window": f"{sizes.window * sizes.hop / sizes.rate:g} s, {sizes.crops} crops of {sizes.crop * sizes.hop / sizes.rate:g} s, grid {sizes.grid}",
-        "hop": f"a multiple of {sizes.stride * sizes.hop / sizes.rate:g} s",
+        "window": f"{sizes.window * frame:g} s, {sizes.crops} crops of {sizes.crop * frame:g} s, grid {sizes.grid}",
+        "hop": f"a multiple of {sizes.stride * frame:g} s",
         "labels": str(len(manifest.labels)),
         "size": f"{sum(entry.bytes for entry in manifest.files) / 1e6:.1f} MB",
         "licence": manifest.licence,
@@ -264,7 +283,9 @@ def trainer(module: str) -> Any:
     try:
         return importlib.import_module(f"glatd.trainer.{module}")
     except ModuleNotFoundError as error:
-        raise ConfigError(f"the trainer needs {error.name}, which is not installed; pip install 'glatd[train]'") from error
+        raise ConfigError(
+            f"the trainer needs {error.name}, which is not installed; pip install 'glatd[train]'"
+        ) from error
 
 
 def read_speed(text: str) -> float | None:

@@ -140,7 +140,8 @@ def topic(kind: str, node: str = "", stream: str = "") -> str:
 
 def to_map(message: Message) -> dict[str, Any]:
     """The map that goes on the wire, or on a line of JSON."""
-    return {"v": VERSION, "type": message.type} | _plain(message)
+    fields: dict[str, Any] = _plain(message)
+    return {"v": VERSION, "type": message.type} | fields
 
 
 def from_map(fields: dict[str, Any]) -> Message | Unknown:

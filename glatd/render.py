@@ -16,7 +16,10 @@ QUIETEST_DBFS, LOUDEST_DBFS = -80.0, -10.0
 
 
 def as_json(message: Message | Unknown) -> str:
-    """One line of JSON: the map that goes on the wire. What JSON has no word for, such as bytes, is told as Python does."""
+    """One line of JSON: the map that goes on the wire.
+
+    What JSON has no word for, such as bytes, is told as Python does.
+    """
     fields = message.fields if isinstance(message, Unknown) else to_map(message)
     return json.dumps(_json(fields), ensure_ascii=False, separators=(",", ":"))
 
@@ -79,12 +82,17 @@ class TextView:
                 where = clock(message.start, message.rate)
                 return [self._paint(f"{self._head(where, message.stream)}lost {lost:.2f} s: {message.cause}", "31")]
             case Event():
-                text = f"{self._head(message.time[11:22], message.stream)}{message.phase} {message.label} {message.peak:.2f}"
+                head = self._head(message.time[11:22], message.stream)
+                text = f"{head}{message.phase} {message.label} {message.peak:.2f}"
                 return [self._paint(text, "1")]
             case Status() if message.state in ("failed", "stopped") or not self.names:
                 return []
             case Status():
-                return [self._paint(f"{self._head('', message.stream)}{message.state} {message.uri} {message.reason}".rstrip(), "2")]
+                return [
+                    self._paint(
+                        f"{self._head('', message.stream)}{message.state} {message.uri} {message.reason}".rstrip(), "2"
+                    )
+                ]
             case _:
                 return []
 
@@ -92,7 +100,9 @@ class TextView:
         """The classes that reached `least`, the strongest first."""
         ranked = sorted(self.heard.items(), key=lambda item: -item[1][0])
         chosen = [(key, value) for key, value in ranked if value[0] >= least][:most]
-        lines = [self._paint("heard", "1")] if chosen else [self._paint("nothing above the threshold of the summary", "2")]
+        lines = (
+            [self._paint("heard", "1")] if chosen else [self._paint("nothing above the threshold of the summary", "2")]
+        )
         for (stream, label), (peak, sample, rate) in chosen:
             of = f"  {stream}" if self.names else ""
             lines.append(f"  {self._bar(peak)} {peak:.2f}  {label}  at {clock(sample, rate)} s{of}")
@@ -113,7 +123,9 @@ class TextView:
                 break
             left -= len(text)
             parts.append(
-                f" {self._bar(tag.score)} {tag.score:.2f} {self._paint(tag.label, '1')}" if rank == 0 else self._paint(text, "2")
+                f" {self._bar(tag.score)} {tag.score:.2f} {self._paint(tag.label, '1')}"
+                if rank == 0
+                else self._paint(text, "2")
             )
         return line + ("".join(parts) or self._paint(" -", "2"))
 

@@ -14,7 +14,17 @@ from glatd.errors import DataError
 # What may go into weights that are shipped. CC-BY-NC, Sampling+ and clips whose terms are only
 # described elsewhere may not.
 SHIPPABLE = frozenset(
-    {"CC0", "CC-BY", "CC BY", "CC BY 3.0", "CC BY 4.0", "MIT", "own rendering", "Public domain", "Public domain (US NPS)"}
+    {
+        "CC0",
+        "CC-BY",
+        "CC BY",
+        "CC BY 3.0",
+        "CC BY 4.0",
+        "MIT",
+        "own rendering",
+        "Public domain",
+        "Public domain (US NPS)",
+    }
 )
 # Rendered instruments that the base model does not recognise at all sound like something else.
 WORST_SYNTHETIC_RANK = 10
@@ -50,7 +60,9 @@ def read_corpus(folder: Path) -> list[Clip]:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise DataError(f"cannot read {table}: {error.strerror}; --data wants a folder with corpus.csv and clips/") from error
+        raise DataError(
+            f"cannot read {table}: {error.strerror}; --data wants a folder with corpus.csv and clips/"
+        ) from error
     try:
         clips = [
             Clip(
@@ -72,7 +84,9 @@ def read_corpus(folder: Path) -> list[Clip]:
     return clips
 
 
-def load_clips(clips: Sequence[Clip], rate: int, progress: Callable[[int], None] | None = None) -> list[NDArray[np.float32]]:
+def load_clips(
+    clips: Sequence[Clip], rate: int, progress: Callable[[int], None] | None = None
+) -> list[NDArray[np.float32]]:
     """Decoded mono samples of every clip, at `rate` Hz."""
     decoded = []
     for index, clip in enumerate(clips):

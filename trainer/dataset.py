@@ -15,7 +15,7 @@ from glatd.trainer.corpus import Clip, load_clips, read_corpus
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.losses import Targets
 from glatd.trainer.recipe import Recipe
-from glatd.trainer.scenes import Pool
+from glatd.trainer.scenes import Pool, SceneSpec
 from glatd.trainer.sceneset import SceneSet, render
 
 Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
@@ -26,8 +26,11 @@ def training_clips(clips: list[Clip], recipe: Recipe) -> list[Clip]:
     """Clips of the training folds that may be shipped and carry no label that is kept out."""
     data = recipe.data
     return [
-        clip for clip in clips
-        if clip.fold in data.train_folds and clip.shippable and clip.recognisable
+        clip
+        for clip in clips
+        if clip.fold in data.train_folds
+        and clip.shippable
+        and clip.recognisable
         and not set(clip.labels) & set(data.kept_out)
     ]
 
@@ -36,8 +39,10 @@ def test_clips(clips: list[Clip], recipe: Recipe) -> list[Clip]:
     """Clips of the test folds, and of every fold but 0 where a kept-out label is carried."""
     data = recipe.data
     return [
-        clip for clip in clips
-        if clip.recognisable and clip.fold != 0
+        clip
+        for clip in clips
+        if clip.recognisable
+        and clip.fold != 0
         and (clip.fold in data.test_folds or set(clip.labels) & set(data.kept_out))
     ]
 
@@ -93,12 +98,18 @@ class TrainingData:
 
 
 def render_scenes(
-    clips: list[Clip], samples: list[NDArray[np.float32]], frontend: Frontend, recipe: Recipe,
-    seed: int, count: int, work: Path, progress: Callable[[int], None],
+    clips: list[Clip],
+    samples: list[NDArray[np.float32]],
+    frontend: Frontend,
+    spec: SceneSpec,
+    seed: int,
+    count: int,
+    work: Path,
+    progress: Callable[[int], None],
 ) -> SceneSet:
-    """The recipe's scenes of `clips`, from the cache under `work` where they stand there."""
+    """Scenes of `clips`, from the cache under `work` where they stand there."""
     pool = Pool(samples, [clip.labels[0] for clip in clips])
-    return render(work / "scenes", clips, pool, frontend, seed, count, recipe.scenes, progress)
+    return render(work / "scenes", clips, pool, frontend, seed, count, spec, progress)
 
 
 def training_data(recipe: Recipe, corpus: Path, teacher: Backbone, work: Path, progress: Progress) -> TrainingData:
@@ -114,7 +125,13 @@ def training_data(recipe: Recipe, corpus: Path, teacher: Backbone, work: Path, p
     samples = load_clips(clips, frontend.spec.rate, lambda done: progress("decoding clips", done, len(clips)))
     count = recipe.data.train_scenes
     scenes = render_scenes(
-        clips, samples, frontend, recipe, recipe.seed, count, work,
+        clips,
+        samples,
+        frontend,
+        recipe.scenes,
+        recipe.seed,
+        count,
+        work,
         lambda done: progress("mixing scenes", done, count),
     )
     labels = torch.from_numpy(label_matrix(clips))

@@ -64,9 +64,18 @@ def geometry(model: Glat, grid: str) -> Geometry:
     spec, backbone = model.spec, model.global_stream
     front = backbone.frontend
     return Geometry(
-        rate=front.rate, hop=front.hop, left=front.left, right=front.right, mels=front.n_mels,
-        block=backbone.stride, window=spec.window, crop=spec.crop, crops=spec.crops,
-        stride=backbone.stride, frames=-(-spec.window // backbone.stride), grid=grid,
+        rate=front.rate,
+        hop=front.hop,
+        left=front.left,
+        right=front.right,
+        mels=front.n_mels,
+        block=backbone.stride,
+        window=spec.window,
+        crop=spec.crop,
+        crops=spec.crops,
+        stride=backbone.stride,
+        frames=-(-spec.window // backbone.stride),
+        grid=grid,
     )
 
 
@@ -98,13 +107,20 @@ def export(folder: Path, grid: str = "stream") -> Geometry:
             program = torch.export.export(module, example, dynamic_shapes=shapes, strict=True)
             torch.export.save(program, folder / f"{name}.pt2")
             torch.onnx.export(
-                program, (), folder / f"{name}.onnx", dynamo=True, external_data=False, verbose=False,
-                input_names=list(INPUTS[name]), output_names=list(OUTPUTS[name]), optimize=True,
+                program,
+                (),
+                folder / f"{name}.onnx",
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                input_names=list(INPUTS[name]),
+                output_names=list(OUTPUTS[name]),
+                optimize=True,
             )
     assert set(GRAPHS) == set(INPUTS)
     sizes = geometry(model, grid)
     write_geometry(folder, sizes)
-    np.savez(folder / PROBE_FILE, **answers(model, grid, sizes))
+    np.savez(folder / PROBE_FILE, allow_pickle=False, **answers(model, grid, sizes))
     return sizes
 
 
@@ -118,6 +134,10 @@ def answers(model: Glat, grid: str, sizes: Geometry) -> dict[str, np.ndarray]:
     crops = cut(frames, starts, sizes.crop)
     local = pool(built["local"][0](crops.flatten(0, 1)).unflatten(0, starts.shape), 1)
     return {
-        "frames": frames[:, ::50].numpy(), "global": scores.numpy(), "local": local.numpy(),
-        "fused": fuse(scores, local).numpy(), "starts": starts.numpy(), "classes": classes.numpy(),
+        "frames": frames[:, ::50].numpy(),
+        "global": scores.numpy(),
+        "local": local.numpy(),
+        "fused": fuse(scores, local).numpy(),
+        "starts": starts.numpy(),
+        "classes": classes.numpy(),
     }

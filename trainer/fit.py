@@ -55,8 +55,11 @@ class Run:
     def save(self, path: Path) -> None:
         """Write a checkpoint; the last good one stays until the new one is whole."""
         state = {
-            "step": self.step, "model": self.model.state_dict(), "mean": self.mean,
-            "optimiser": self.optimiser.state_dict(), "torch_rng": torch.get_rng_state(),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "mean": self.mean,
+            "optimiser": self.optimiser.state_dict(),
+            "torch_rng": torch.get_rng_state(),
         }
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
@@ -120,7 +123,7 @@ def train_step(run: Run, recipe: Recipe, teacher: Backbone, data: TrainingData) 
     parts = losses(output, targets, opinion, recipe.loss, backbone.frontend.hop, backbone.stride)
     total = torch.stack(list(parts.values())).sum()
     run.optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), spec.clip_norm)
     run.optimiser.step()
     return {name: float(value.detach()) for name, value in parts.items()} | {"norm": float(norm)}

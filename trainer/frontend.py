@@ -53,8 +53,16 @@ class FrontendSpec:
 # EfficientAT `models/preprocess.py` (AugmentMelSTFT), in evaluation mode. fmax is rate / 2 less
 # half of the published fmax_aug_range of 2000 Hz.
 MN_FRONTEND = FrontendSpec(
-    name="mn", rate=32_000, n_fft=1024, win_length=800, hop=320, n_mels=128,
-    fmin=0.0, fmax=15_000.0, preemphasis=0.97, log_offset=1e-5,
+    name="mn",
+    rate=32_000,
+    n_fft=1024,
+    win_length=800,
+    hop=320,
+    n_mels=128,
+    fmin=0.0,
+    fmax=15_000.0,
+    preemphasis=0.97,
+    log_offset=1e-5,
 )
 
 

@@ -4,6 +4,7 @@
 - Distillation: where no training clip carries a class, the frozen base model is the truth, on
   the mixed scene for the global stream and on each crop for the local stream. Where one does,
   the base model's opinion of the isolated events fills in what the labels leave out.
+- BCE(fused): the published fusion is no mean, so streams that are each right can be wrong together.
 - Localisation: frame scores against when each sound was mixed in, since untrained frame scores
   select hardly better crops than chance; and each crop against what sounds in it.
 """
@@ -55,7 +56,9 @@ def score_loss(scores: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy(scores.clamp(1e-6, 1 - 1e-6), target)
 
 
-def losses(output: GlatOutput, targets: Targets, teacher_crops: Tensor, spec: LossSpec, hop: int, stride: int) -> dict[str, Tensor]:
+def losses(
+    output: GlatOutput, targets: Targets, teacher_crops: Tensor, spec: LossSpec, hop: int, stride: int
+) -> dict[str, Tensor]:
     """Every loss by name, weighted; their sum is minimised.
 
     Args:
@@ -71,6 +74,8 @@ def losses(output: GlatOutput, targets: Targets, teacher_crops: Tensor, spec: Lo
     return {
         "global": F.binary_cross_entropy_with_logits(output.global_logits, weak),
         "local": score_loss(output.local_scores, local_target),
+        "fused": spec.fused
+        * score_loss(output.scores, torch.where(targets.trained, weak, 0.5 * (weak + local_target))),
         "frame": spec.frame * F.binary_cross_entropy_with_logits(output.frame_logits, frames),
         "crop": spec.crop * F.binary_cross_entropy_with_logits(output.crop_logits, heard),
     }

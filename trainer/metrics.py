@@ -21,7 +21,7 @@ def average_precision(truth: Truth, scores: Scores) -> float:
 
 def area_under_roc(truth: Truth, scores: Scores) -> float:
     """Probability that a positive scores above a negative, ties counted half; shapes [N]."""
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     last_rank = np.cumsum(counts)
     rank = (last_rank - (counts - 1) / 2)[inverse]
     positives = int(truth.sum())

@@ -25,6 +25,7 @@ class DataSpec:
 class LossSpec:
     """Weights of the losses beside the paper's two, which have weight 1."""
 
+    fused: float  # BCE of the fused scores, so that each stream yields where the other knows
     frame: float  # frame scores against when each sound is active
     crop: float  # each crop against what sounds in it, and the teacher's opinion of it
     positive: float  # target of a true label
@@ -53,6 +54,7 @@ class Recipe:
     glat: GlatSpec
     data: DataSpec
     scenes: SceneSpec
+    test_scenes: SceneSpec
     loss: LossSpec
     optim: OptimSpec
 

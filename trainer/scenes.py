@@ -25,9 +25,9 @@ TEXTURES = frozenset(  # sounds that last: one of them can lie under the whole s
 class SceneSpec:
     """The ranges that scenes are drawn from."""
 
-    shortest: float = 0.4  # s
-    longest: float = 4.0  # s
-    snr: tuple[float, float] = (5.0, 30.0)  # dB, event over background, both as RMS while active
+    shortest: float = 0.2  # s
+    longest: float = 3.0  # s
+    snr: tuple[float, float] = (0.0, 25.0)  # dB, event over background, both as RMS while active
     background: tuple[float, float] = (-65.0, -35.0)  # dBFS
     texture: float = 0.15  # share of scenes with a lasting sound under everything
     late_start: float = 0.1  # share of scenes that begin with digital silence, like a new stream
@@ -88,7 +88,8 @@ def coloured_noise(rng: np.random.Generator, samples: int) -> NDArray[np.float32
     shape = (1 + frequency / corner) ** -slope
     spectrum = shape * (rng.standard_normal(len(frequency)) + 1j * rng.standard_normal(len(frequency)))
     noise = np.fft.irfft(spectrum, samples)
-    return (noise / np.sqrt((noise**2).mean())).astype(np.float32)
+    scaled: NDArray[np.float32] = (noise / np.sqrt((noise**2).mean())).astype(np.float32)
+    return scaled
 
 
 def excerpt(pool: Pool, clip: int, length: int, rng: np.random.Generator) -> NDArray[np.float32]:

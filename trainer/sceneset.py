@@ -38,8 +38,7 @@ class SceneSet:
     def truth(self, clip_labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Weak labels [N, C], of the clips' labels [clips, C]."""
         padded = np.concatenate([clip_labels, np.zeros_like(clip_labels[:1])])  # row -1
-        labels: NDArray[np.bool_] = padded[self.clips].any(axis=1)
-        return labels
+        return np.asarray(padded[self.clips].any(axis=1), bool)
 
 
 def scene_frames(frontend: Frontend, scenes: Sequence[Scene]) -> torch.Tensor:
@@ -58,8 +57,14 @@ def fingerprint(clips: Sequence[Clip], seed: int, count: int, spec: SceneSpec) -
 
 
 def render(
-    folder: Path, clips: Sequence[Clip], pool: Pool, frontend: Frontend, seed: int, count: int,
-    spec: SceneSpec, progress: Callable[[int], None],
+    folder: Path,
+    clips: Sequence[Clip],
+    pool: Pool,
+    frontend: Frontend,
+    seed: int,
+    count: int,
+    spec: SceneSpec,
+    progress: Callable[[int], None],
 ) -> SceneSet:
     """Render `count` scenes into `folder`, or take what stands there from an earlier run."""
     name = fingerprint(clips, seed, count, spec)

@@ -59,9 +59,7 @@ def clip_grid(frames: int, total: int, length: int) -> Grid:
     """The published rule: a crop is centred at sample floor(T t / F) and kept inside the clip."""
     middles = [total * t // frames for t in range(frames)]
     centred = [middle - length // 2 for middle in middles]
-    starts = tuple(
-        total - length if start + length >= total else max(start, 0) for start in centred
-    )
+    starts = tuple(total - length if start + length >= total else max(start, 0) for start in centred)
     return Grid("clip", "sample", starts, *closed_ranges(centred, total, length))
 
 

@@ -54,8 +54,14 @@ class Announcer:
     def gap(self, start: int, end: int, cause: str) -> Gap:
         """Samples [start, end) are lost; dated at the start, since windows inside the gap are still to come."""
         return Gap(
-            self.node, self.session, self.name, rfc3339(self.clock.at(start)),
-            start=start, end=end, rate=self.manifest.geometry.rate, cause=cause,
+            self.node,
+            self.session,
+            self.name,
+            rfc3339(self.clock.at(start)),
+            start=start,
+            end=end,
+            rate=self.manifest.geometry.rate,
+            cause=cause,
         )
 
     def status(self, stream: Stream, now: float, late: float = 0.0, reason: str = "") -> Status:
@@ -66,9 +72,19 @@ class Announcer:
             late: seconds from the newest sample of the last window to its publication.
         """
         return Status(
-            self.node, self.session, self.name, rfc3339(now),
-            state=self.state, uri=self.uri, engine=self.manifest.hash, rate=self.manifest.geometry.rate,
-            samples=stream.received, lost=stream.lost, windows=self.windows, late_ms=round(1000 * late, 1), reason=reason,
+            self.node,
+            self.session,
+            self.name,
+            rfc3339(now),
+            state=self.state,
+            uri=self.uri,
+            engine=self.manifest.hash,
+            rate=self.manifest.geometry.rate,
+            samples=stream.received,
+            lost=stream.lost,
+            windows=self.windows,
+            late_ms=round(1000 * late, 1),
+            reason=reason,
         )
 
     def _ranked(self, seen: Seen) -> tuple[Tag, ...]:

@@ -29,8 +29,14 @@ class Loop:
     """
 
     def __init__(
-        self, engine: Engine, workers: Sequence[Worker], ready: threading.Condition, sinks: Sequence[Sink],
-        crops: int | None, status_seconds: float, real_time: bool,
+        self,
+        engine: Engine,
+        workers: Sequence[Worker],
+        ready: threading.Condition,
+        sinks: Sequence[Sink],
+        crops: int | None,
+        status_seconds: float,
+        real_time: bool,
     ) -> None:
         self.engine, self.workers, self.sinks, self.crops = engine, workers, sinks, crops
         self._ready, self._status_seconds, self._real_time = ready, status_seconds, real_time
@@ -85,7 +91,8 @@ class Loop:
         streams = [worker.channel.stream for worker in live]
         moved = True
         while moved and not self._stop.is_set():
-            moved = any([worker.channel.feed(self._tell) for worker in live])
+            fed = [worker.channel.feed(self._tell) for worker in live]
+            moved = any(fed)
             while seen := step(self.engine, streams, self.crops):
                 moved = True
                 for window in seen:

@@ -1,6 +1,7 @@
 """The ZeroMQ publisher. Made, used and closed in the loop's thread."""
 
 import fcntl
+import threading
 import time
 from pathlib import Path
 from typing import IO
@@ -12,6 +13,7 @@ from glatd.messages import Message, pack
 
 SEND_HWM = 10_000  # messages that may wait for one subscriber; beyond, that one loses (see `seq`)
 LINGER_MS = 1000  # for the last messages to leave
+POLL_SECONDS = 0.1  # how late a stop is seen
 
 
 class Publisher:
@@ -33,19 +35,24 @@ class Publisher:
         except zmq.ZMQError as error:
             self.close()
             if error.errno == zmq.EADDRINUSE:
-                raise ConfigError(f"cannot publish on {endpoint}: the address is taken; stop the other program or choose another --publish") from error
-            raise ConfigError(f"cannot publish on {endpoint}: {error.strerror}; give --publish as tcp://127.0.0.1:PORT or ipc:///PATH") from error
+                raise ConfigError(
+                    f"cannot publish on {endpoint}: the address is taken; "
+                    "stop the other program or choose another --publish"
+                ) from error
+            raise ConfigError(
+                f"cannot publish on {endpoint}: {error.strerror}; give --publish as tcp://127.0.0.1:PORT or ipc:///PATH"
+            ) from error
 
     def __call__(self, message: Message) -> None:
         """Send a message to whoever has subscribed to its topic; never blocks."""
         self._notice()
         self._socket.send_multipart(pack(message))
 
-    def wait_for_subscriber(self, seconds: float) -> bool:
-        """Wait until someone has subscribed; whether someone has."""
+    def wait_for_subscriber(self, seconds: float, stopped: threading.Event) -> bool:
+        """Wait until someone has subscribed, or `stopped` is set; whether someone has."""
         until = time.monotonic() + seconds
-        while not self.subscriptions and (left := until - time.monotonic()) > 0:
-            if self._socket.poll(int(1000 * left) + 1):
+        while not self.subscriptions and not stopped.is_set() and (left := until - time.monotonic()) > 0:
+            if self._socket.poll(round(1000 * min(left, POLL_SECONDS)) + 1):
                 self._notice()
         return bool(self.subscriptions)
 
@@ -57,7 +64,7 @@ class Publisher:
             self._lock.close()
 
     def _notice(self) -> None:
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while self._socket.poll(0):
             change = self._socket.recv()
             if change[:1] in (b"\x00", b"\x01"):
                 self.subscriptions += 1 if change[:1] == b"\x01" else -1
@@ -76,5 +83,7 @@ def _lock_ipc(endpoint: str) -> IO[str] | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise ConfigError(f"cannot publish on {endpoint}: the address is taken; stop the other program or choose another --publish") from error
+        raise ConfigError(
+            f"cannot publish on {endpoint}: the address is taken; stop the other program or choose another --publish"
+        ) from error
     return lock

@@ -21,12 +21,12 @@ from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import hop_frames, silence
+from glatd.daemon.tagging import check_crops, hop_frames, silence
 from glatd.daemon.worker import Worker
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
-from glatd.errors import ConfigError, GlatdError
-from glatd.messages import Message, Status
+from glatd.errors import ConfigError, GlatdError, SourceError
+from glatd.messages import Gap, Message, Status
 
 log = logging.getLogger("glatd")
 
@@ -39,9 +39,9 @@ def make_sources(settings: Settings) -> list[Source]:
     """
     if not settings.source:
         raise ConfigError("no source to listen to; give --source mic: or a [[source]] in the configuration")
-    return unique_names([
-        parse_source(f"{source.name}={source.uri}" if source.name else source.uri) for source in settings.source
-    ])
+    return unique_names(
+        [parse_source(f"{source.name}={source.uri}" if source.name else source.uri) for source in settings.source]
+    )
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -53,8 +53,7 @@ def make_engine(settings: Settings) -> Engine:
     """
     engine = load_engine(settings.engine_folder, settings.threads)
     hop_frames(engine, settings.hop)
-    if settings.crops > engine.sizes.crops:
-        raise ConfigError(f"crops = {settings.crops} is more than this engine selects; it has K = {engine.sizes.crops}")
+    check_crops(engine, settings.crops)
     return engine
 
 
@@ -78,8 +77,13 @@ class Assembly:
         return Channel(
             Stream(engine.sizes, hop_frames(engine, settings.hop), self.silence),
             Announcer(
-                settings.node_name, self.session, source.name, source.uri, engine.manifest,
-                WallClock(time.time(), engine.sizes.rate), settings.top or None,
+                settings.node_name,
+                self.session,
+                source.name,
+                source.uri,
+                engine.manifest,
+                WallClock(time.time(), engine.sizes.rate),
+                settings.top or None,
             ),
         )
 
@@ -97,7 +101,7 @@ def run(settings: Settings, sink: Sink | None) -> int:
         sink: told every message beside the publisher.
 
     Returns:
-        Exit code: 0, or that of the first error when every source failed.
+        Exit code: 0, or that of the first error when every source failed; each failure was logged when it came.
     """
     stopped = threading.Event()
     stop_on_signals(stopped.set)
@@ -108,7 +112,11 @@ def run(settings: Settings, sink: Sink | None) -> int:
         manifest = engine.manifest
         log.info(
             "%s on %s, hop %g s, %d source(s), publishing on %s",
-            manifest.model, manifest.runtime.target, settings.hop, len(sources), settings.publish or "nothing",
+            manifest.model,
+            manifest.runtime.target,
+            settings.hop,
+            len(sources),
+            settings.publish or "nothing",
         )
         sinks: list[Sink] = [part for part in (publisher, sink, log_status) if part is not None]
         loop = Assembly(settings, engine).loop(sources, sinks, speed=1.0)
@@ -119,13 +127,17 @@ def run(settings: Settings, sink: Sink | None) -> int:
     errors = [worker.error for worker in loop.workers if worker.error is not None]
     leave_if_hung(loop)
     if len(errors) == len(loop.workers):
-        raise errors[0]
+        return errors[0].exit_code
     return 0
 
 
 def replay(
-    settings: Settings, files: Sequence[Path], speed: float | None, wait: float,
-    sink: Sink, told: Callable[[GlatdError], None],
+    settings: Settings,
+    files: Sequence[Path],
+    speed: float | None,
+    wait: float,
+    sink: Sink,
+    told: Callable[[GlatdError], None],
 ) -> int:
     """Recordings, one after the other, through the daemon's own loop.
 
@@ -136,7 +148,7 @@ def replay(
         told: of the error of a file; the others go on.
 
     Returns:
-        Exit code: 0, or that of the first file that failed.
+        Exit code: 0, or that of the first file that failed or had audio that could not be used.
     """
     stopped = threading.Event()
     stop_on_signals(stopped.set)
@@ -145,19 +157,29 @@ def replay(
     code = 0
     with closing(publisher) if publisher else nullcontext():
         assembly = Assembly(settings, make_engine(settings))
-        if publisher is not None and wait > 0 and not publisher.wait_for_subscriber(wait):
-            log.warning("nobody has subscribed to %s within %g s; replaying all the same", publisher.endpoint, wait)
-        sinks: list[Sink] = [part for part in (publisher, sink) if part is not None]
+        if publisher is not None and wait > 0:
+            heard = publisher.wait_for_subscriber(wait, stopped)
+            if not heard and not stopped.is_set():
+                log.warning("nobody has subscribed to %s within %g s; replaying all the same", settings.publish, wait)
+        gaps: list[Gap] = []  # of one file
+
+        def note(message: Message) -> None:
+            if isinstance(message, Gap):
+                gaps.append(message)
+
+        sinks: list[Sink] = [part for part in (publisher, sink, note) if part is not None]
         for source in sources:
+            gaps.clear()
             loop = assembly.loop([source], sinks, speed)
             stop_on_signals(loop.stop)
             if stopped.is_set():
                 return code
             loop.run()
             (worker,) = loop.workers
-            if worker.error is not None:
-                told(worker.error)
-                code = code or worker.error.exit_code
+            error = worker.error or lost_audio(source, gaps)
+            if error is not None:
+                told(error)
+                code = code or error.exit_code
             elif not worker.channel.announcer.windows and worker.channel.stream.finished:
                 seconds = worker.channel.stream.received / assembly.engine.sizes.rate
                 log.warning("%s has %.2f s of audio; below 1 s nothing is tagged", source.uri, seconds)
@@ -166,11 +188,30 @@ def replay(
     return code
 
 
+def lost_audio(source: Source, gaps: Sequence[Gap]) -> SourceError | None:
+    """What to tell of a recording that did not give all its audio; a live stream would only publish its gaps."""
+    if not gaps:
+        return None
+    seconds = sum(gap.end - gap.start for gap in gaps) / gaps[0].rate
+    causes = ", ".join(dict.fromkeys(gap.cause for gap in gaps))
+    return SourceError(
+        f"{source.uri}: {seconds:.2f} s of its audio cannot be used ({causes}); they were taken as silence; "
+        "record or convert it again"
+    )
+
+
 def log_status(message: Message) -> None:
     """Sources that come, end or fail are worth a line in the log."""
     if isinstance(message, Status) and message.state in ("failed", "ended", "stopped"):
         level = logging.ERROR if message.state == "failed" else logging.INFO
-        log.log(level, "%s %s after %.1f s: %s", message.stream, message.state, message.samples / message.rate, message.reason or "end of stream")
+        log.log(
+            level,
+            "%s %s after %.1f s: %s",
+            message.stream,
+            message.state,
+            message.samples / message.rate,
+            message.reason or "end of stream",
+        )
 
 
 def leave_if_hung(loop: Loop) -> None:

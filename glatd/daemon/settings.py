@@ -1,6 +1,7 @@
 """What the daemon is told: one frozen tree, from TOML and the command line. Each option stands once."""
 
 import dataclasses
+import math
 import re
 import socket
 import tomllib
@@ -76,5 +77,5 @@ def _check(settings: Settings, where: str) -> None:
         raise ConfigError(f"{where}: node = {settings.node!r} must be 1 to 64 letters, digits, '_', '.' or '-'")
     for name, least in (("hop", 0.01), ("top", 0), ("crops", 1), ("threads", 0), ("status_seconds", 0.1)):
         value = getattr(settings, name)
-        if not value >= least:  # also refuses NaN
-            raise ConfigError(f"{where}: {name} = {value!r} must be at least {least}")
+        if not least <= value < math.inf:  # also refuses NaN
+            raise ConfigError(f"{where}: {name} = {value!r} must be a number from {least} on")

@@ -47,6 +47,7 @@ class Stream:
         self.received = 0  # real samples
         self.lost = 0  # samples in gaps
         self._finished: int | None = None  # sample after the last one
+        self._last_given = -1  # end frame of the last window that was due
         self._begin(0)
 
     @property
@@ -99,7 +100,8 @@ class Stream:
 
         They are views: compute them and `put_frames` before the next `append`.
         """
-        sizes, due = self.sizes, []
+        sizes = self.sizes
+        due: list[Floats] = []
         frame = self.frames.end
         while True:
             start = sizes.hop * frame - sizes.left

@@ -40,8 +40,14 @@ class Tagger:
     """
 
     def __init__(
-        self, engine: Engine, rate: int = 32_000, hop: float = DEFAULT_HOP_SECONDS, top: int | None = 10,
-        crops: int | None = None, name: str = "audio", start: float | None = None,
+        self,
+        engine: Engine,
+        rate: int = 32_000,
+        hop: float = DEFAULT_HOP_SECONDS,
+        top: int | None = 10,
+        crops: int | None = None,
+        name: str = "audio",
+        start: float | None = None,
     ) -> None:
         check_crops(engine, crops)
         self.engine, self.crops, self.rate = engine, crops, rate

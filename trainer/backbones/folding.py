@@ -13,7 +13,7 @@ def fold_batchnorm(network: nn.Module) -> None:
     for child in network.children():
         head = list(child.children())[:2] if isinstance(child, nn.Sequential) else []
         if len(head) == 2 and isinstance(head[0], nn.Conv2d) and isinstance(head[1], nn.BatchNorm2d):
-            fused = fuse_conv_bn_eval(head[0].eval(), head[1].eval())
+            fused: nn.Module = fuse_conv_bn_eval(head[0].eval(), head[1].eval())
             fused.requires_grad_(True)
             child[0], child[1] = fused, nn.Identity()
         else:

@@ -58,7 +58,11 @@ def divisible(value: float, divisor: int = 8) -> int:
 
 
 def conv(
-    channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1,
+    channels: int,
+    out: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
     activation: type[nn.Module] | None = None,
 ) -> nn.Sequential:
     """Convolution without bias, BatchNorm (eps 1e-3, momentum 0.01), activation."""
@@ -132,9 +136,7 @@ class MN(Backbone):
     frontend = MN_FRONTEND
     stride = 32  # mel frames for one output frame: five strides of 2
 
-    def __init__(
-        self, classes: int = 527, width: float = 0.4, dropout: float = 0.2, folded: bool = False
-    ) -> None:
+    def __init__(self, classes: int = 527, width: float = 0.4, dropout: float = 0.2, folded: bool = False) -> None:
         super().__init__()
         first = divisible(FIRST_CHANNELS * width)
         layers: list[nn.Module] = [conv(1, first, 3, 2, activation=nn.Hardswish)]
@@ -148,21 +150,28 @@ class MN(Backbone):
         self.features = nn.Sequential(*layers)
         # Entries 0 and 1 are the published pooling and flattening, which have no parameters.
         self.classifier = nn.Sequential(
-            nn.Identity(), nn.Identity(),
-            nn.Linear(feature, hidden), nn.Hardswish(), nn.Dropout(dropout),
+            nn.Identity(),
+            nn.Identity(),
+            nn.Linear(feature, hidden),
+            nn.Hardswish(),
+            nn.Dropout(dropout),
             nn.Linear(hidden, classes),
         )
         self.feature_size = feature
         self.config = {
-            "name": "mn", "classes": classes, "width": width, "dropout": dropout, "folded": folded,
+            "name": "mn",
+            "classes": classes,
+            "width": width,
+            "dropout": dropout,
+            "folded": folded,
         }
         if folded:
             fold_batchnorm(self)
 
     def feature(self, frames: Tensor) -> Tensor:
         x = (frames + 4.5) / 5  # the published normalisation of the log-mel
-        x = self.features(x.transpose(1, 2).unsqueeze(1))
-        return x.mean(2)
+        maps: Tensor = self.features(x.transpose(1, 2).unsqueeze(1))
+        return maps.mean(2)
 
     def logits(self, feature: Tensor) -> Tensor:
         out: Tensor = self.classifier(feature.mean(2))
@@ -171,4 +180,3 @@ class MN(Backbone):
     def frame_logits(self, feature: Tensor) -> Tensor:
         out: Tensor = self.classifier(feature.transpose(1, 2))
         return out.transpose(1, 2)
-

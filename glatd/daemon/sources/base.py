@@ -65,9 +65,7 @@ def unique_names(sources: Sequence[Source]) -> list[Source]:
         if source.named:
             if source.name in taken:
                 both = f"{taken[source.name].uri} and {source.uri}"
-                raise ConfigError(
-                    f"two sources are named {source.name!r} ({both}); give each a name of its own"
-                )
+                raise ConfigError(f"two sources are named {source.name!r} ({both}); give each a name of its own")
             taken[source.name] = source
     for source in sources:
         if source.named:

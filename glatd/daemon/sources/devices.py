@@ -80,9 +80,7 @@ def list_input_devices() -> list[Device]:
     try:
         return ask(_ANSWER_S, query)
     except Abandoned:
-        raise SourceError(
-            f"the sound system does not answer within {_ANSWER_S:.0f} s; restart its server"
-        ) from None
+        raise SourceError(f"the sound system does not answer within {_ANSWER_S:.0f} s; restart its server") from None
 
 
 def query() -> list[Device]:
@@ -122,9 +120,7 @@ def choose(devices: Sequence[Device], name: str) -> Device:
     if not found:
         found = [device for device in devices if name.casefold() in device.name.casefold()]
         if len(found) > 1:
-            raise SourceError(
-                f"microphone {name!r} could be several; write more of its name ({_listing(found)})"
-            )
+            raise SourceError(f"microphone {name!r} could be several; write more of its name ({_listing(found)})")
     if not found:
         raise SourceError(f"no microphone {name!r}; {_listing(devices)}")
     # One microphone of a Windows machine has the same name in several sound systems of its.
@@ -134,7 +130,5 @@ def choose(devices: Sequence[Device], name: str) -> Device:
 def _listing(devices: Sequence[Device]) -> str:
     if not devices:
         return "this machine has no microphone that PortAudio finds"
-    names = [
-        re.sub(r"\s+", " ", device.name) + (" (default)" if device.default else "") for device in devices
-    ]
+    names = [re.sub(r"\s+", " ", device.name) + (" (default)" if device.default else "") for device in devices]
     return f"there are: {', '.join(names)}"

@@ -48,9 +48,7 @@ class Capture:
     """The callback's side: copies, counts and returns. Nothing here waits."""
 
     def __init__(self) -> None:
-        self.pieces: queue.SimpleQueue[Piece | None] = (
-            queue.SimpleQueue()
-        )  # None: look at `finished` and the stop
+        self.pieces: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()  # None: look at `finished` and the stop
         self.finished = False
         self.heard = time.monotonic()  # when the last callback came
         self.called = False
@@ -111,15 +109,11 @@ class MicSource(Source):
             return
         capture = self._capture = Capture()
         try:
-            device, stream = ask(
-                _OPEN_S, lambda: self._open(capture), lambda late: _close(late[1]), self._stopped
-            )
+            device, stream = ask(_OPEN_S, lambda: self._open(capture), lambda late: _close(late[1]), self._stopped)
         except Abandoned:
             if self._stopped.is_set():
                 return
-            raise SourceError(
-                f"{self.uri} does not open within {_OPEN_S:.0f} s; restart the sound server"
-            ) from None
+            raise SourceError(f"{self.uri} does not open within {_OPEN_S:.0f} s; restart the sound server") from None
         try:
             yield from self._read(capture, device)
         finally:
@@ -128,9 +122,7 @@ class MicSource(Source):
     def _open(self, capture: Capture) -> tuple[Device, Any]:
         with _portaudio_lock:
             device = choose(query(), self._device)
-            device = replace(
-                device, rate=self._rate or device.rate, channels=self._channels or device.channels
-            )
+            device = replace(device, rate=self._rate or device.rate, channels=self._channels or device.channels)
             sounddevice = portaudio()
             try:
                 stream = sounddevice.InputStream(
@@ -177,9 +169,7 @@ class MicSource(Source):
                 lost += jump
                 yield Block(start + jump, piece.samples, device.rate, piece.arrival)
             elif capture.finished and not self._stopped.is_set():
-                raise SourceError(
-                    f"microphone {device.name!r} went away; plug it in again or restart the sound server"
-                )
+                raise SourceError(f"microphone {device.name!r} went away; plug it in again or restart the sound server")
 
 
 def parse_mic(text: str, name: str | None) -> MicSource:

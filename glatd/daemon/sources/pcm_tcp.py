@@ -48,9 +48,7 @@ class TcpPcmSource(Source):
                 f"{self.uri}: no answer within {_CONNECT_S:.0f} s; check the host and its firewall"
             ) from None
         except (OSError, UnicodeError) as error:
-            raise SourceError(
-                f"{self.uri}: {_reason(error)}; check that it sends PCM at that address"
-            ) from error
+            raise SourceError(f"{self.uri}: {_reason(error)}; check that it sends PCM at that address") from error
         with connection:
             yield from self._receive(connection)
 
@@ -68,14 +66,10 @@ class TcpPcmSource(Source):
                 received = connection.recv(_RECEIVE_BYTES)
             except TimeoutError:
                 if time.monotonic() - heard > _SILENT_S:
-                    raise SourceError(
-                        f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender"
-                    ) from None
+                    raise SourceError(f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender") from None
                 continue
             except OSError as error:
-                raise SourceError(
-                    f"{self.uri}: connection lost, {_reason(error)}; check the sender"
-                ) from error
+                raise SourceError(f"{self.uri}: connection lost, {_reason(error)}; check the sender") from error
             if not received:
                 return
             heard, arrival = time.monotonic(), time.time()

@@ -59,9 +59,7 @@ def _path(rest: str, uri: str) -> Path:
     if rest.startswith("//"):
         parts = urlsplit(f"file:{rest}")
         if parts.netloc not in ("", "localhost"):
-            raise ConfigError(
-                f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH"
-            )
+            raise ConfigError(f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH")
         rest = unquote(parts.path)
     if not rest or "\0" in rest:
         raise ConfigError(f"source {uri!r} names no file; write file:PATH")

@@ -1,0 +1,56 @@
+"""Published checkpoints -> a backbone. Only tensors are read: a pickle that wants more is refused."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from glatd.errors import DataError
+from glatd.trainer.backbones.folding import fold_batchnorm
+from glatd.trainer.backbones.mn import MN
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a checkpoint file.
+
+    Raises:
+        DataError: not there, not a checkpoint, or one that holds more than tensors.
+    """
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise DataError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise DataError(f"{path} is no checkpoint of plain tensors: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path} is no state dict (names to tensors); give the file as published")
+    return state
+
+
+def load_mn(path: Path, width: float) -> MN:
+    """An MN of EfficientAT's checkpoint, with its BatchNorm folded into the convolutions.
+
+    Raises:
+        DataError: a missing, extra or misshapen key, by name.
+    """
+    state = load_state(path)
+    network = MN(width=width)
+    wanted = network.state_dict()
+    for problem, keys in (
+        ("lacks", wanted.keys() - state.keys()),
+        ("has the unknown key", state.keys() - wanted.keys()),
+        (
+            "has another shape at",
+            {key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape},
+        ),
+    ):
+        if keys:
+            raise DataError(
+                f"{path} {problem} {sorted(keys)[0]!r} ({len(keys)} in all); is it an MN of width {width:g}?"
+            )
+    network.load_state_dict(state)
+    folded = MN(width=width, folded=True)
+    fold_batchnorm(network)
+    folded.load_state_dict(network.state_dict())
+    return folded.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]

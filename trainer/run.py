@@ -1,0 +1,82 @@
+"""`glatd train fit` and `glatd train eval`: from a recipe to a bundle with its card."""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import glatd
+from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.bundle import read_bundle, write_bundle
+from glatd.trainer.card import write_card
+from glatd.trainer.checkpoint import load_mn
+from glatd.trainer.dataset import training_data
+from glatd.trainer.exam import examine
+from glatd.trainer.fit import fit
+from glatd.trainer.glat import Glat
+from glatd.trainer.recipe import Recipe, read_recipe
+
+LICENCE = "MIT"
+REPORT_EVERY = 20  # steps
+PROGRESS_SECONDS = 5.0
+
+
+class Progress:
+    """Lines on stderr: what is being done, how far it is."""
+
+    def __init__(self) -> None:
+        self._told = 0.0
+        self._sums: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total`."""
+        if done == total or time.monotonic() - self._told > PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+    def step(self, step: int, values: dict[str, float]) -> None:
+        """The losses of one training step; their means are printed now and then."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if step % REPORT_EVERY == 0:
+            rate = (time.monotonic() - self._since) / REPORT_EVERY
+            means = "  ".join(f"{name} {total / REPORT_EVERY:.5f}" for name, total in self._sums.items())
+            print(f"step {step}  {rate:.2f} s/step  {means}", file=sys.stderr, flush=True)
+            self._sums, self._since = {}, time.monotonic()
+
+
+def base_model(recipe: Recipe, init: Path) -> Backbone:
+    """The published network that both streams start at, and that teaches them."""
+    return load_mn(init, recipe.width)
+
+
+def run(recipe_path: Path, init: Path, data: Path, out: Path, work: Path, threads: int) -> None:
+    """Train, write the bundle, judge it and write its card; resumes where an earlier run stopped."""
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = read_recipe(recipe_path)
+    progress = Progress()
+    teacher = base_model(recipe, init)
+    work.mkdir(parents=True, exist_ok=True)
+    model = Glat(base_model(recipe, init), recipe.glat)
+    fit(recipe, model, teacher, training_data(recipe, data, teacher, work, progress), work, progress.step)
+    provenance = {
+        "recipe": recipe.name,
+        "base": init.name,
+        "steps": str(recipe.optim.steps),
+        "glatd": glatd.__version__,
+    }
+    write_bundle(out, model, recipe.name, provenance, LICENCE)
+    judge_bundle(out, recipe_path, init, data, work)
+
+
+def judge_bundle(bundle: Path, recipe_path: Path, init: Path, data: Path, work: Path) -> None:
+    """Judge the weights as they were stored, and write CARD.md and metrics.json beside them."""
+    recipe = read_recipe(recipe_path)
+    model, described = read_bundle(bundle)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    exam = examine(model, base_model(recipe, init), recipe, data, work, Progress())
+    write_card(bundle, recipe, recipe_path, described, exam)
+    print((bundle / "CARD.md").read_text(encoding="utf-8"))
