@@ -107,7 +107,7 @@ def convert(bundle: Path, work: Path) -> None:
     """ONNX -> OpenVINO's intermediate representation.
 
     `convert_model` simplifies the graphs, where `read_model` would keep them as they are: less than
-    half as many operations, so that a start has a fifth less to compile. Runs are as fast either way.
+    half as many operations, and a fifth less to do at every start. Runs are as fast either way.
     Weights of the networks are stored as float16, which loses nothing since the bundle has them
     so; the front end's kernels are not weights and stay float32.
     """
