@@ -323,7 +323,7 @@ class Printer:
 
     def close(self) -> None:
         """What was heard, after text."""
-        if not self._json:
+        if not self._json and self._view.windows:
             print("\n".join(["", *self._view.summary()]), flush=True)
 
 

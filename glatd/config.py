@@ -40,6 +40,17 @@ def build(cls: type[T], tree: Mapping[str, Any], where: str) -> T:
     return cls(**values)
 
 
+def check_port(endpoint: str) -> None:
+    """Refuse a ZeroMQ endpoint of a port beyond 65535, which ZeroMQ would take as another one without a word.
+
+    Raises:
+        ConfigError: naming the port.
+    """
+    port = endpoint.rpartition(":")[2]
+    if endpoint.startswith("tcp://") and port.isascii() and port.isdigit() and int(port[:10]) > 65_535:
+        raise ConfigError(f"{endpoint}: there is no port {port}; give tcp://127.0.0.1:PORT with a PORT up to 65535")
+
+
 def convert(hint: Any, value: Any, where: str) -> Any:
     """Check `value` against a type hint; tables become dataclasses and arrays become tuples."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

@@ -3,10 +3,12 @@
 import json
 import math
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from glatd.messages import Event, Gap, Message, Status, Tags, Unknown, to_map
+from glatd.labels import ancestors
+from glatd.messages import Event, Gap, Message, Status, Tag, Tags, Unknown, to_map
 
 SHOWN = 0.1  # a tag below this is not worth a place on the line
 BAR = 10  # characters
@@ -57,6 +59,15 @@ def clock(sample: int, rate: int) -> str:
     return f"{hours}:{minutes:02}:{hundredths // 10 / 10:04.1f}" if hours else f"{minutes}:{hundredths / 100:05.2f}"
 
 
+def telling(tags: Iterable[Tag]) -> Iterator[Tag]:
+    """Tags in their order, without those that an earlier one implies: Dog says Animal."""
+    implied: set[str] = set()
+    for tag in tags:
+        if tag.mid not in implied:
+            implied |= ancestors(tag.mid)
+            yield tag
+
+
 @dataclass
 class TextView:
     """Lines for a terminal. Keeps what was heard, for the summary at the end.
@@ -70,6 +81,7 @@ class TextView:
     colour: bool = False
     width: int = 0
     names: bool = True
+    windows: int = 0
     heard: dict[tuple[str, str], tuple[float, int, int]] = field(default_factory=dict)  # peak, where, rate
 
     def lines(self, message: Message | Unknown) -> list[str]:
@@ -109,6 +121,7 @@ class TextView:
         return lines
 
     def _tags(self, message: Tags) -> str:
+        self.windows += 1
         for tag in message.tags:
             key = message.stream, tag.label
             if tag.score > self.heard.get(key, (0.0, 0, 1))[0]:
@@ -117,7 +130,7 @@ class TextView:
         line = f"{head}{level_mark(message.level_dbfs)} {message.level_dbfs:6.1f} dB "
         left = (self.width or shutil.get_terminal_size().columns) - len(line)
         parts = []
-        for rank, tag in enumerate(message.tags):
+        for rank, tag in enumerate(telling(message.tags)):
             text = f" {bar(tag.score)} {tag.score:.2f} {tag.label}" if rank == 0 else f"  {tag.label} {tag.score:.2f}"
             if tag.score < SHOWN or len(text) > left:
                 break

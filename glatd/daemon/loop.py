@@ -56,9 +56,20 @@ class Loop:
 
     def run(self) -> None:
         """Start the sources and stay until the end."""
-        for worker in self.workers:
-            self._tell_status(worker)
-            worker.start()
+        try:
+            for worker in self.workers:
+                self._tell_status(worker)
+                worker.start()
+            self._until_the_end()
+        finally:
+            # Also when a sink fails: a thread that is left running would trouble the exit.
+            live = self._live()
+            self._stop_sources(live)
+        for worker in live:
+            worker.channel.announcer.state = "stopped"
+            self._tell_status(worker, "the daemon stops")
+
+    def _until_the_end(self) -> None:
         told = time.monotonic()
         while len(self._ended) < len(self.workers) and not self._stop.is_set():
             self._fetch()
@@ -68,7 +79,6 @@ class Loop:
                 for worker in self.workers:
                     if id(worker.channel.stream) not in self._ended:
                         self._tell_status(worker)
-        self._shut_down()
 
     def _fetch(self) -> None:
         """Wait for audio, and give each stream what has come."""
@@ -114,16 +124,13 @@ class Loop:
             self._late[id(seen.stream)] = max(0.0, time.time() - announcer.clock.at(seen.window.end))
         self._tell(message)
 
-    def _shut_down(self) -> None:
-        """Stop what still runs; a last status for each stream."""
-        live = self._live()
+    @staticmethod
+    def _stop_sources(live: Sequence[Worker]) -> None:
         for worker in live:
             worker.stop()
         until = time.monotonic() + STOP_SECONDS
         for worker in live:
             worker.join(max(0.0, until - time.monotonic()))
-            worker.channel.announcer.state = "stopped"
-            self._tell_status(worker, "the daemon stops")
 
     def _live(self) -> list[Worker]:
         return [worker for worker in self.workers if id(worker.channel.stream) not in self._ended]

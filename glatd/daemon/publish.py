@@ -8,6 +8,7 @@ from typing import IO
 
 import zmq
 
+from glatd.config import check_port
 from glatd.errors import ConfigError
 from glatd.messages import Message, pack
 
@@ -24,6 +25,7 @@ class Publisher:
     """
 
     def __init__(self, endpoint: str) -> None:
+        check_port(endpoint)
         self.endpoint = endpoint
         self._lock = _lock_ipc(endpoint)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

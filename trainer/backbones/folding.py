@@ -11,10 +11,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 def fold_batchnorm(network: nn.Module) -> None:
     """Replace every (Conv2d, BatchNorm2d, ...) at the head of a Sequential by one Conv2d."""
     for child in network.children():
-        head = list(child.children())[:2] if isinstance(child, nn.Sequential) else []
-        if len(head) == 2 and isinstance(head[0], nn.Conv2d) and isinstance(head[1], nn.BatchNorm2d):
-            fused: nn.Module = fuse_conv_bn_eval(head[0].eval(), head[1].eval())
-            fused.requires_grad_(True)
-            child[0], child[1] = fused, nn.Identity()
-        else:
-            fold_batchnorm(child)
+        if isinstance(child, nn.Sequential):
+            match list(child.children())[:2]:
+                case [nn.Conv2d() as convolution, nn.BatchNorm2d() as norm]:
+                    fused = fuse_conv_bn_eval(convolution.eval(), norm.eval())
+                    child[0], child[1] = fused.requires_grad_(True), nn.Identity()
+        fold_batchnorm(child)
