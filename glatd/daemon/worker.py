@@ -50,7 +50,8 @@ class Worker:
 
     def join(self, seconds: float) -> None:
         """Wait for the thread, not for ever: a driver may hang in its own close."""
-        self._thread.join(seconds)
+        if self._thread.ident is not None:  # else it was never started
+            self._thread.join(seconds)
 
     @property
     def hangs(self) -> bool:
