@@ -1,0 +1,56 @@
+"""What the README says is so: its programs run, its configuration reads, its messages are messages."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from glatd.daemon.serve import make_sources
+from glatd.daemon.settings import read_settings
+from glatd.messages import Tags, from_map
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_the_configuration_reads(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    path = tmp_path / "glatd.toml"
+    path.write_text(text, encoding="utf-8")
+    settings = read_settings(path)
+    assert {key for key in tomllib.loads(text) if key != "source"} == {
+        "node", "publish", "engine", "hop", "top", "crops", "threads", "status_seconds",
+    }  # fmt: skip
+    assert [source.name for source in make_sources(settings)] == ["yard", "127.0.0.1_9000", "night"]
+
+
+def test_the_worked_message_is_one() -> None:
+    (text,) = blocks("json")
+    message = from_map(json.loads(text))
+    assert isinstance(message, Tags)
+    assert message.end - message.start == 10 * message.rate
+    # Ends of windows are multiples of the hop, and crops lie on the grid of the stream.
+    assert message.end % (96 * 320) == 0
+    assert all((message.end - crop.end) % (32 * 320) == 0 for crop in message.crops)
+
+
+@pytest.mark.skipif(not (ROOT / "engines" / "default").is_dir(), reason="needs the default engine")
+def test_the_tagger_program_runs() -> None:
+    (program,) = [text for text in blocks("python") if "Tagger" in text]
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) >= 40
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
