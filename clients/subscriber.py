@@ -6,6 +6,7 @@ from types import TracebackType
 
 import zmq
 
+from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Message, Tags, Unknown, topic, unpack
 
@@ -37,6 +38,7 @@ class Subscriber:
             raise ConfigError(
                 f"timeout = {timeout!r} must be seconds from 0 to {LONGEST_SECONDS:g}; leave it out to wait"
             )
+        check_port(endpoint)
         self.stream, self.missed = stream, 0
         self._timeout = -1 if timeout is None else round(1000 * timeout)
         self._next: dict[tuple[str, str, str], int] = {}

@@ -11,23 +11,23 @@ from glatd.trainer.exam import Exam, Table
 from glatd.trainer.glat import GlatSpec
 from glatd.trainer.metrics import Report
 from glatd.trainer.recipe import read_recipe
+from glatd.trainer.scenes import SceneSpec
 from tests.conftest import ROOT
 
 RECIPE = ROOT / "trainer" / "recipes" / "mn04.toml"
 
 
-def table(value: float) -> Table:
+def table(value: float, spec: SceneSpec) -> Table:
     """Every figure of a table is `value`, but for the base model's."""
     reports = {way: Report(value, 0.9, 1.8, 3, 1, {0: value, 74: 0.5}) for way in WAYS}
     base = {way: Report(0.1, 0.9, 1.8, 3, 1, {0: 0.1}) for way in WAYS}
-    recipe = read_recipe(RECIPE)
-    return Table(recipe.test_scenes, 10, reports, reports, base, base)
+    return Table(spec, 10, reports, reports, base, base)
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     recipe = read_recipe(RECIPE)
-    exam = Exam(table(0.712), table(0.834), 0.004, 0.05, 785, 300, {"CC0": 9, "MIT": 4}, 89)
+    exam = Exam(table(0.712, recipe.test_scenes), table(0.834, recipe.scenes), 0.004, 0.05, 785, 300, {"CC0": 9, "MIT": 4}, 89)
     described = BundleModel(1, recipe.name, {}, GlatSpec(), (), "", {"base": "mn04.pt"}, "MIT")
     write_card(tmp_path, recipe, RECIPE, described, exam)
     return tmp_path
