@@ -27,7 +27,8 @@ def table(value: float, spec: SceneSpec) -> Table:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     recipe = read_recipe(RECIPE)
-    exam = Exam(table(0.712, recipe.test_scenes), table(0.834, recipe.scenes), 0.004, 0.05, 785, 300, {"CC0": 9, "MIT": 4}, 89)
+    tables = table(0.712, recipe.test_scenes), table(0.834, recipe.scenes)
+    exam = Exam(*tables, 0.004, 0.05, 785, 300, {"CC0": 9, "MIT": 4}, 89)
     described = BundleModel(1, recipe.name, {}, GlatSpec(), (), "", {"base": "mn04.pt"}, "MIT")
     write_card(tmp_path, recipe, RECIPE, described, exam)
     return tmp_path
