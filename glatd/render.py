@@ -68,6 +68,16 @@ def telling(tags: Iterable[Tag]) -> Iterator[Tag]:
             yield tag
 
 
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The window in which a class scored best."""
+
+    tag: Tag
+    stream: str
+    sample: int  # the window's end
+    rate: int  # Hz
+
+
 @dataclass
 class TextView:
     """Lines for a terminal. Keeps what was heard, for the summary at the end.
@@ -82,7 +92,7 @@ class TextView:
     width: int = 0
     names: bool = True
     windows: int = 0
-    heard: dict[tuple[str, str], tuple[float, int, int]] = field(default_factory=dict)  # peak, where, rate
+    heard: dict[tuple[str, str], Peak] = field(default_factory=dict)  # by stream and label
 
     def lines(self, message: Message | Unknown) -> list[str]:
         """What to print for a message; often one line, sometimes none."""
@@ -109,23 +119,25 @@ class TextView:
                 return []
 
     def summary(self, least: float = 0.3, most: int = 8) -> list[str]:
-        """The classes that reached `least`, the strongest first."""
-        ranked = sorted(self.heard.items(), key=lambda item: -item[1][0])
-        chosen = [(key, value) for key, value in ranked if value[0] >= least][:most]
-        lines = (
-            [self._paint("heard", "1")] if chosen else [self._paint("nothing above the threshold of the summary", "2")]
-        )
-        for (stream, label), (peak, sample, rate) in chosen:
-            of = f"  {stream}" if self.names else ""
-            lines.append(f"  {self._bar(peak)} {peak:.2f}  {label}  at {clock(sample, rate)} s{of}")
+        """The classes that reached `least`, the strongest first, without those that a stronger one implies."""
+        ranked = sorted(self.heard.values(), key=lambda peak: -peak.tag.score)
+        told = set(telling(peak.tag for peak in ranked))
+        chosen = [peak for peak in ranked if peak.tag in told and peak.tag.score >= least][:most]
+        if not chosen:
+            return [self._paint(f"nothing scored {least:g} or more", "2")]
+        lines = [self._paint("heard", "1")]
+        for peak in chosen:
+            of = f"  {peak.stream}" if self.names else ""
+            where = clock(peak.sample, peak.rate)
+            lines.append(f"  {self._bar(peak.tag.score)} {peak.tag.score:.2f}  {peak.tag.label}  at {where} s{of}")
         return lines
 
     def _tags(self, message: Tags) -> str:
         self.windows += 1
         for tag in message.tags:
             key = message.stream, tag.label
-            if tag.score > self.heard.get(key, (0.0, 0, 1))[0]:
-                self.heard[key] = tag.score, message.end, message.rate
+            if key not in self.heard or tag.score > self.heard[key].tag.score:
+                self.heard[key] = Peak(tag, message.stream, message.end, message.rate)
         head = self._head(clock(message.end, message.rate), message.stream)
         line = f"{head}{level_mark(message.level_dbfs)} {message.level_dbfs:6.1f} dB "
         left = (self.width or shutil.get_terminal_size().columns) - len(line)

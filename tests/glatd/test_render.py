@@ -123,4 +123,4 @@ def test_the_summary_has_the_peaks_and_where_they_were() -> None:
 
 
 def test_a_summary_of_nothing_says_so() -> None:
-    assert TextView().summary() == ["nothing above the threshold of the summary"]
+    assert TextView().summary(least=0.3) == ["nothing scored 0.3 or more"]
