@@ -1,8 +1,5 @@
 """The command line: every subcommand is named here, and what it needs is imported when it runs."""
 
-import json
-import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,24 +8,10 @@ import click
 
 import glatd
 from glatd.errors import ConfigError, GlatdError
+from glatd.terminal import Printer, set_up_logging, tell
 
 # click's Path type would check existence with a message of its own; ours name the remedy.
 PATH = click.Path(path_type=Path)
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
-
-
-def set_up_logging(form: str) -> None:
-    """Log to stderr, as text or JSON."""
-    handler = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonLines() if form == "json" else plain)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 # Without a command click would print its help as an error, which is more than a line.
@@ -303,33 +286,6 @@ def read_speed(text: str) -> float | None:
     if not 0 < speed < float("inf"):
         raise ConfigError(f"--speed {text!r} must be max or a number above 0, for example 1.0")
     return speed
-
-
-class Printer:
-    """A sink that writes to stdout."""
-
-    def __init__(self, form: str, names: bool) -> None:
-        from glatd.render import TextView
-
-        self._json = form == "jsonl"
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._view = TextView(colour=colour, names=names)
-
-    def __call__(self, message: Any) -> None:
-        from glatd.render import as_json
-
-        for line in [as_json(message)] if self._json else self._view.lines(message):
-            print(line, flush=True)
-
-    def close(self) -> None:
-        """What was heard, after text."""
-        if not self._json and self._view.windows:
-            print("\n".join(["", *self._view.summary()]), flush=True)
-
-
-def tell(error: GlatdError) -> None:
-    """One line on stderr."""
-    print(f"glatd: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
