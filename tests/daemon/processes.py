@@ -49,6 +49,7 @@ class Running:
         )
         self.lines: list[str] = []
         self.errors: list[str] = []
+        self.arrivals: list[float] = []  # monotonic seconds of each line
         self._came = threading.Condition()
         self._readers = [
             threading.Thread(target=self._read, args=pair)
@@ -61,6 +62,8 @@ class Running:
         for line in stream:
             with self._came:
                 lines.append(line.rstrip("\n"))
+                if lines is self.lines:
+                    self.arrivals.append(time.monotonic())
                 self._came.notify_all()
 
     def wait_for(self, found: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE_S) -> dict[str, Any]:
