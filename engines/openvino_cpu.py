@@ -16,6 +16,7 @@ from glatd.errors import EngineError
 
 NAME = "openvino"
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}  # as OpenVINO names what a CPU computes in
 
 
 def runtime() -> Any:
@@ -34,13 +35,22 @@ def version() -> str:
     return str(runtime().__version__).split("-")[0]
 
 
+def precision_hint(core: Any, precision: str) -> str:
+    """What to ask OpenVINO for: `precision` where the CPU computes in it, else float32.
+
+    OpenVINO imitates bfloat16 on a CPU without it, several times slower than float32 (docs/engines.md).
+    """
+    hint = PRECISIONS[precision]
+    return hint if CAPABILITIES[hint] in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
 def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision: str, threads: int) -> Graph:
     """Load a graph and compile it for this CPU.
 
     Args:
         path: .xml of an intermediate representation (its .bin beside it), or .onnx.
         shape_of_inputs: each input's shape without the batch.
-        precision: "float32", or a faster one that the CPU may use inside the graph.
+        precision: "float32", or a faster one, used inside the graph where the CPU computes in it.
         threads: of the CPU; 0 lets the runtime choose.
 
     Returns:
@@ -48,7 +58,8 @@ def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision:
     """
     ov = runtime()
     try:
-        model = ov.Core().read_model(path)
+        core = ov.Core()
+        model = core.read_model(path)
         if len(model.inputs) != len(shape_of_inputs):
             raise EngineError(
                 f"{path} has {len(model.inputs)} inputs, not {len(shape_of_inputs)}; build the engine again"
@@ -59,10 +70,13 @@ def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision:
         model.reshape(
             {port: ov.PartialShape([-1, *shape]) for port, shape in zip(model.inputs, shape_of_inputs, strict=True)}
         )
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": precision_hint(core, precision),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        compiled = ov.Core().compile_model(model, "CPU", settings)
+        compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
     request = compiled.create_infer_request()
