@@ -63,7 +63,7 @@ def read_settings(path: Path | None, **given: Any) -> Settings:
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; check the path") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML file: {error}") from error
     settings = build(Settings, tree, str(path))
