@@ -1,0 +1,65 @@
+"""python -m benchmarks [all|daemon|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
+
+`all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import has_onnxruntime
+from benchmarks.render import render
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+BUNDLE = ROOT / "models" / "glat-mn04"
+WHAT = ("all", "daemon", "runtimes", "wheels", "render")
+DATA = ROOT.parent / "shared" / "audio"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("what", nargs="?", default="all", choices=WHAT)
+    made.add_argument("bundle", nargs="?", type=Path, default=BUNDLE, help="weights bundle for runtimes")
+    data = DATA if DATA.is_dir() else None
+    made.add_argument("--data", type=Path, default=data, help="folder with corpus.csv and clips/")
+    made.add_argument("--engine", type=Path, help="engine folder for daemon; the default one otherwise")
+    made.add_argument("--turns", type=int, default=40, help="of latency (40); a quarter as many processes")
+    made.add_argument("--scenes", type=int, default=400, help="for mAP (400)")
+    made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
+    return made
+
+
+def main() -> None:
+    """Run what was asked for."""
+    asked = parser().parse_args()
+    out: Path = asked.out
+    (out / "benchmarks").mkdir(parents=True, exist_ok=True)
+
+    def keep(name: str, result: dict[str, Any]) -> None:
+        path = out / "benchmarks" / f"{name}.json"
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    if asked.what in ("all", "daemon"):
+        from benchmarks import daemon
+
+        keep("daemon", daemon.measure(asked.engine, max(1, asked.turns // 4)))
+    if asked.what == "all" and not (has_onnxruntime() and (asked.bundle / "model.json").is_file()):
+        need = "a bundle, and pip install -c constraints.txt onnxruntime"
+        print(f"runtimes left out; they need {need}", file=sys.stderr)
+    elif asked.what in ("all", "runtimes"):
+        from benchmarks import runtimes
+
+        keep("runtimes", runtimes.measure(asked.bundle, asked.data, asked.turns, asked.scenes))
+    if asked.what == "wheels":
+        from benchmarks import wheels
+
+        keep("wheels", wheels.measure())
+    render(out / "benchmarks", out / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""docs/benchmarks.md, from the JSON files beside it. No figure is typed by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.tables import Row, pick, pivot, table
+
+
+def where(head: Row) -> list[str]:
+    """What was measured, on what, how to do it again."""
+    machine = head["machine"]
+    sets = ", ".join(machine["instruction_sets"])
+    packages = ", ".join(f"{name} {number}" for name, number in head["versions"].items())
+    return [
+        f"`{head['command']}`, {head['date']}, commit {head['commit']}, model {head['model']}.",
+        f"{machine['cpu']}, {machine['cores']} cores ({sets}), {machine['system']}, "
+        f"Python {head['python']}; {packages}.",
+        f"Load average before the first measurement: {machine['load_before']}.",
+        "",
+    ]
+
+
+def runtimes(result: Row) -> list[str]:
+    """OpenVINO against ONNX Runtime."""
+    lines = ["## Runtimes", "", *where(result), *latency(result)]
+    lines += ["### Start-up and memory, float32, a fresh process each", ""]
+    lines += table(
+        ["", "import ms", "load 3 graphs ms", "first runs ms", "sum ms", "resident MB", "of it added MB"],
+        pick(result["startup"], contender="", import_ms=".0f", load_ms=".0f", first_ms=".0f",
+             total_ms=".0f", resident_mb=".0f", added_mb=".0f"),
+    )
+    lines += ["### Installed size, beyond glatd's other dependencies", ""]
+    sizes = [
+        row | {"parts": ", ".join(f"{name} {size}" for name, size in row["packages"].items())}
+        for row in result["installed"]
+    ]
+    lines += table(["", "MB", "packages"], pick(sizes, runtime="", total_mb=".1f", parts=""))
+    lines += ["### Size of the three graphs, MB", "", *table(["", "MB"], result["graphs_mb"].items())]
+    if result.get("accuracy"):
+        lines += accuracy(result) + frontend(result["frontend"])
+    return lines + executed(result["executed"]) + larger(result["larger"])
+
+
+def latency(result: Row) -> list[str]:
+    """One table for each number of threads."""
+    lines = []
+    for threads in dict.fromkeys(row["threads"] for row in result["latency"]):
+        rows = [
+            row | {"text": f"{row['median_ms']:.2f} ({row['ratio']:.2f}×)"}
+            for row in result["latency"] if row["threads"] == threads
+        ]
+        columns, body = pivot(rows, "contender", "case", "text")
+        for row in body:
+            of = [one for one in rows if one["contender"] == row[0]]
+            row += [f"{sum(one[key] for one in of):.1f}" for key in ("median_ms", "cpu_ms")]
+        lines += [
+            f"### Latency, {threads} thread{'s' if threads > 1 else ''}", "",
+            f"ms, median of {result['turns']} interleaved turns; in brackets the ratio to the first row.",
+            "", *table(["", *columns, "sum", "CPU ms of it"], body),
+        ]
+    return lines
+
+
+def accuracy(result: Row) -> list[str]:
+    """mAP and differences to float32."""
+    rows = [row | {"same": 100 * row["same_crops"]} for row in result["accuracy"]]
+    return [
+        "### What a precision costs", "",
+        f"On {rows[0]['scenes']} scenes mixed from clips that training never saw; mAP over "
+        f"{rows[0]['classes']} classes.", "",
+        *table(
+            ["", "mAP fused", "change", "global", "local", "largest difference", "mean", "same crops %"],
+            pick(rows, contender="", map=".4f", map_change="+.4f", map_global=".4f", map_local=".4f",
+                 largest_difference=".6f", mean_difference=".6f", same=".1f"),
+        ),
+    ]
+
+
+def frontend(rows: list[Row]) -> list[str]:
+    """Log-mel frames against PyTorch's."""
+    return [
+        "### Log-mel frames", "",
+        f"Largest difference on {rows[0]['clips']} recordings, natural logarithm of power (1e-4 is 0.0004 dB).", "",
+        *table(
+            ["", "to PyTorch", "to the same in float64"],
+            pick(rows, runtime="", to_pytorch=".1e", to_float64=".1e"),
+        ),
+    ]
+
+
+def larger(rows: list[Row]) -> list[str]:
+    """CNN10."""
+    texts = [row | {"ratio": f"{row['ratio']:.2f}×"} for row in rows]
+    return [
+        "### A network a hundred times as costly", "",
+        f"{rows[0]['case']}, random weights.", "",
+        *table(["", "ms", "CPU ms", "ratio"], pick(texts, contender="", median_ms=".1f", cpu_ms=".1f", ratio="")),
+    ]
+
+
+def executed(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+    """What became of the precision hints."""
+    graphs = ("frontend", "global", "local")
+
+    def counts(of_graph: Mapping[str, int]) -> str:
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(of_graph.items()))
+
+    return [
+        "### What OpenVINO executed", "",
+        "Convolutions and matrix products, by the precision that they ran in.", "",
+        *table(
+            ["", *graphs],
+            ([name, *(counts(of[graph]) for graph in graphs)] for name, of in found.items()),
+        ),
+    ]
+
+
+def daemon(result: Row) -> list[str]:
+    """Start-up, cost and memory of glatd."""
+    lines = ["## The daemon", "", *where(result)]
+    lines += [f"### Fresh processes, median of {result['turns']}", ""]
+    lines += table(
+        ["", "wall s", "fastest s", "CPU s", "peak MB"],
+        pick(result["processes"], process="", wall_s=".2f", fastest_s=".2f", cpu_s=".2f", peak_mb=".0f"),
+    )
+    lines += ["### Where the replay of a 10 s file spends it", ""]
+    lines += table(["step", "median ms"], pick(result["stages"], step="", median_ms=".0f"))
+    lines += ["### `Tagger`, one stream, a window every 0.96 s, 5 crops", ""]
+    lines += table(
+        ["threads", "CPU s per stream-second", "wall s per stream-second", "ms a window"],
+        pick(result["tagger"], threads="", cpu_s_per_stream_s=".4f", wall_s_per_stream_s=".4f", hop_ms=".1f"),
+    )
+    lines += ["### `glatd run`, recordings at speed 1, publishing", ""]
+    return lines + table(
+        ["streams", "CPU s per stream-second", "resident MB", "peak MB"],
+        pick(result["run"], streams="", cpu_s_per_stream_s=".4f", resident_mb=".0f", peak_mb=".0f"),
+    )
+
+
+def wheels(result: Row) -> list[str]:
+    """Which platforms have what."""
+    columns = list(next(iter(result["wheels"].values())))
+    return [
+        "## Wheels", "",
+        f"`{result['command']}`, {result['date']}, Python {result['python']}. The oldest system for which "
+        "pip finds a wheel; none of these platforms but Linux x86-64 was tested.", "",
+        *table(
+            ["", *columns],
+            ([package, *((found[name] or {"system": "**none**"})["system"] for name in columns)]
+             for package, found in result["wheels"].items()),
+        ),
+    ]
+
+
+SECTIONS = {"daemon": daemon, "runtimes": runtimes, "wheels": wheels}
+
+
+def render(folder: Path, out: Path) -> None:
+    """Write `out` from the files in `folder`."""
+    lines = [
+        "# Benchmarks", "",
+        "Made by `make bench` from the files in [benchmarks/](benchmarks/); do not edit. "
+        "What was decided by them stands in [engines.md](engines.md).", "",
+    ]
+    for name, section in SECTIONS.items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            lines += section(json.loads(path.read_text(encoding="utf-8")))
+    out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
