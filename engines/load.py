@@ -28,6 +28,11 @@ def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
         raise EngineError(
             f"{folder} was built for {manifest.runtime.target!r}, which this glatd cannot run; use a cpu engine"
         )
+    if manifest.runtime.precision not in openvino_cpu.PRECISIONS:
+        raise EngineError(
+            f"{folder} has precision {manifest.runtime.precision!r}, this glatd knows "
+            f"{', '.join(openvino_cpu.PRECISIONS)}; build the engine again with it"
+        )
     check_files(folder, manifest)
     check_geometry(folder, manifest)
     sizes = manifest.geometry
