@@ -120,7 +120,9 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
         work.chmod(0o755)  # mkdtemp makes it private
         replace_folder(work, out)
     except OSError as error:
-        raise EngineError(f"cannot write {out}: {error.strerror or error}; make room or choose another --out") from error
+        raise EngineError(
+            f"cannot write {out}: {error.strerror or error}; make room or choose another --out"
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     assert read_manifest(out) == manifest

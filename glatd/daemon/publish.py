@@ -80,7 +80,9 @@ def _lock_ipc(endpoint: str) -> IO[str] | None:
     try:
         lock = path.open("w")
     except OSError as error:
-        raise ConfigError(f"cannot publish on {endpoint}: {error.strerror}: {path}; choose another --publish") from error
+        raise ConfigError(
+            f"cannot publish on {endpoint}: {error.strerror}: {path}; choose another --publish"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

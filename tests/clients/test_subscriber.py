@@ -115,18 +115,21 @@ def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan"), float("inf"), 1e9])
 def test_what_is_no_time_is_refused(timeout: float) -> None:
-    with pytest.raises(ConfigError, match="timeout = .* must be seconds from 0"):
+    with pytest.raises(ConfigError, match=r"timeout = .* must be seconds from 0"):
         Subscriber("tcp://127.0.0.1:5555", timeout=timeout)
 
 
 def test_nothing_but_pyzmq_and_msgpack_is_needed() -> None:
-    hide = "import sys; [sys.modules.__setitem__(name, None) for name in ('numpy', 'av', 'openvino', 'soxr', 'sounddevice', 'click')];"
+    others = ("numpy", "av", "openvino", "soxr", "sounddevice", "click")
+    hide = f"import sys; sys.modules.update(dict.fromkeys({others}));"
     code = f"{hide} from glatd.clients.subscriber import Subscriber; Subscriber('tcp://127.0.0.1:5555').close()"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
 
 
 def test_the_command_shows_one_label_of_some_streams(node: Node) -> None:
-    with running("listen", node.endpoint, "--format", "jsonl", "--label", "Dog", "--stream", "yard*", "--timeout", "2") as listener:
+    with running(
+        "listen", node.endpoint, "--format", "jsonl", "--label", "Dog", "--stream", "yard*", "--timeout", "2"
+    ) as listener:
         node.say(GAP, *numbered(0, 2), *numbered(0, stream="hall"))
         node.say(dataclasses.replace(TAGS, seq=3, tags=TAGS.tags[1:]))
         assert listener.end() == 0

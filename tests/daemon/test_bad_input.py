@@ -57,7 +57,9 @@ def write_ogg(path: Path, samples: np.ndarray[Any, np.dtype[np.float32]]) -> Pat
     ],
     ids=["missing", "text", "empty", "no audio track", "a folder"],
 )
-def test_a_file_that_cannot_be_tagged_is_refused_in_one_line(tmp_path: Path, make: Callable[[Path], Path], said: str) -> None:
+def test_a_file_that_cannot_be_tagged_is_refused_in_one_line(
+    tmp_path: Path, make: Callable[[Path], Path], said: str
+) -> None:
     done = glatd("replay", make(tmp_path), "--format", "jsonl")
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
@@ -80,7 +82,9 @@ def test_samples_that_are_nan_are_a_gap_and_a_line(tmp_path: Path) -> None:
 
 
 def test_nothing_but_nan_is_a_gap_and_a_line(tmp_path: Path) -> None:
-    done = glatd("replay", write_float_wav(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32)), "--format", "jsonl")
+    done = glatd(
+        "replay", write_float_wav(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32)), "--format", "jsonl"
+    )
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
     assert "nan.wav: 1.00 s of its audio cannot be used (not finite)" in line
@@ -114,7 +118,11 @@ def test_unusual_recordings_are_tagged(tmp_path: Path, rate: int, channels: int)
         (["replay", "a.wav", "--speed", "fast"], 2, "--speed 'fast' must be max or a number above 0, for example 1.0"),
         (["replay", "a.wav", "--speed", "-1"], 2, "--speed '-1' must be max or a number above 0"),
         (["replay", "a.wav", "--speed", "nan"], 2, "--speed 'nan' must be"),
-        (["replay", "a.wav", "--hop", "1"], 2, "hop 1 s is no multiple of 0.32 s, the engine's stride, up to 9.92 s; the nearest is 0.96"),
+        (
+            ["replay", "a.wav", "--hop", "1"],
+            2,
+            "hop 1 s is no multiple of 0.32 s, the engine's stride, up to 9.92 s; the nearest is 0.96",
+        ),
         (["replay", "a.wav", "--hop", "30"], 2, "the nearest is 9.92"),
         (["replay", "a.wav", "--hop", "inf"], 2, "hop = inf must be a number"),
         (["replay", "a.wav", "--hop", "one"], 2, "'one' is not a valid float"),
@@ -124,7 +132,11 @@ def test_unusual_recordings_are_tagged(tmp_path: Path, rate: int, channels: int)
         (["replay", "a.wav", "--publish", "tcp://127.0.0.1:99999"], 2, "there is no port 99999"),
         (["replay", "a.wav", "--node", "a/b"], 2, "node = 'a/b' must be 1 to 64 letters, digits, '_', '.' or '-'"),
         (["listen", "garbage"], 2, "cannot connect to 'garbage': Invalid argument"),
-        (["listen", "tcp://127.0.0.1:5555", "--label", "Aplause"], 2, "unknown label 'Aplause'; did you mean 'Applause'?"),
+        (
+            ["listen", "tcp://127.0.0.1:5555", "--label", "Aplause"],
+            2,
+            "unknown label 'Aplause'; did you mean 'Applause'?",
+        ),
         (["listen", "tcp://127.0.0.1:5555", "--timeout", "nan"], 2, "timeout = nan must be seconds from 0"),
         (["run"], 2, "no source to listen to; give --source mic: or a [[source]] in the configuration"),
         (["run", "--publish", "", "--source", "micro:"], 2, "unknown scheme 'micro'; did you mean 'mic'?"),

@@ -58,7 +58,9 @@ def assert_same(streamed: Floats, offline: NDArray[np.floating]) -> None:
 
 @needs_shared
 @pytest.mark.parametrize("clip", CLIPS)
-def test_streamed_frames_of_a_recording_are_the_published_ones(engine: Engine, silent: Floats, shared: Path, clip: str) -> None:
+def test_streamed_frames_of_a_recording_are_the_published_ones(
+    engine: Engine, silent: Floats, shared: Path, clip: str
+) -> None:
     samples = read_mono(shared / "audio" / "clips" / "ibm" / f"{clip}.ogg", RATE)[: 9 * RATE]
     assert_same(streamed_frames(engine, silent, samples), published_frames(samples))
 

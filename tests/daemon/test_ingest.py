@@ -57,12 +57,16 @@ def test_channels_are_averaged() -> None:
     np.testing.assert_array_equal(np.float32(mono), (left + right) / np.float32(2))
 
 
-BAD = st.lists(st.tuples(st.integers(0, 2_999), st.integers(1, 700), st.sampled_from([np.nan, np.inf, -np.inf, 1e30])), max_size=4)
+BAD = st.lists(
+    st.tuples(st.integers(0, 2_999), st.integers(1, 700), st.sampled_from([np.nan, np.inf, -np.inf, 1e30])), max_size=4
+)
 
 
 @given(bad=BAD, rate=st.sampled_from([32_000, 44_100, 48_000]), size=st.sampled_from(ODD_SIZES[1:]))
 @settings(max_examples=40, deadline=None)
-def test_samples_that_are_no_audio_are_lost_in_their_place(bad: list[tuple[int, int, float]], rate: int, size: int) -> None:
+def test_samples_that_are_no_audio_are_lost_in_their_place(
+    bad: list[tuple[int, int, float]], rate: int, size: int
+) -> None:
     samples = noise(3_000)
     for start, length, value in bad:
         samples[start : start + length] = value

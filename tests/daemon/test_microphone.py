@@ -43,8 +43,12 @@ def labels_of(shared: Path, clip: str) -> list[str]:
     return [row["primary"], *row["labels"].split(";")]
 
 
-@pytest.mark.parametrize("clip", ["applause", *(pytest.param(name, marks=pytest.mark.slow) for name in ("typing", "snoring"))])
-def test_a_sound_at_the_microphone_is_a_label_at_a_subscriber(mic: VirtualMic, shared: Path, tmp_path: Path, clip: str) -> None:
+@pytest.mark.parametrize(
+    "clip", ["applause", *(pytest.param(name, marks=pytest.mark.slow) for name in ("typing", "snoring"))]
+)
+def test_a_sound_at_the_microphone_is_a_label_at_a_subscriber(
+    mic: VirtualMic, shared: Path, tmp_path: Path, clip: str
+) -> None:
     label, *kin = labels_of(shared, clip)
     recording = read_mono(shared / "audio" / "clips" / "ibm" / f"{clip}.ogg", RATE)
     sound = write_wav(tmp_path / "sound.wav", recording[: round(PLAYED_S * RATE)], RATE)

@@ -87,7 +87,16 @@ def test_a_port_of_another_program_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["garbage", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:port", "tcp://127.0.0.1:99999", "udp://127.0.0.1:5", "tcp://no.such.host.invalid:5", ""],
+    [
+        "garbage",
+        "tcp://",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:port",
+        "tcp://127.0.0.1:99999",
+        "udp://127.0.0.1:5",
+        "tcp://no.such.host.invalid:5",
+        "",
+    ],
 )
 def test_what_is_no_endpoint_is_refused_with_an_example(endpoint: str) -> None:
     with pytest.raises(ConfigError, match=f"{endpoint}.*tcp://127.0.0.1:PORT"):

@@ -40,7 +40,7 @@ def judge(found: dict[Path, list[Sequence[str]]], recordings: dict[Path, str]) -
 @pytest.fixture(scope="module")
 def tagged(engine: Engine, recordings: dict[Path, str]) -> dict[Path, list[Sequence[str]]]:
     """Label names of each window."""
-    found = {}
+    found: dict[Path, list[Sequence[str]]] = {}
     for path in recordings:
         tagger = Tagger(engine)
         said = tagger.push(read_mono(path, RATE)) + tagger.finish()

@@ -58,7 +58,9 @@ def test_a_subscriber_in_another_process_receives_every_message(
     else:
         command = [*PLAIN, endpoint, ""]
     with started(command) as listener:
-        done = glatd("replay", recording, "--publish", endpoint, "--node", "edge-1", "--format", "jsonl", "--wait", "60")
+        done = glatd(
+            "replay", recording, "--publish", endpoint, "--node", "edge-1", "--format", "jsonl", "--wait", "60"
+        )
         assert done.returncode == 0 and done.stderr == ""
         listener.wait_for(lambda message: message.get("state") == "ended")
         assert listener.end(signal.SIGINT if subscriber == "glatd listen" else None) == 0

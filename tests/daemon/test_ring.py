@@ -13,7 +13,9 @@ from glatd.errors import DataError
     capacity=st.integers(1, 12), start=st.integers(-20, 20), width=st.integers(0, 2),
     sizes=st.lists(st.integers(0, 30), max_size=20),
 )
-def test_a_ring_holds_the_newest_rows_under_their_index(capacity: int, start: int, width: int, sizes: list[int]) -> None:
+def test_a_ring_holds_the_newest_rows_under_their_index(
+    capacity: int, start: int, width: int, sizes: list[int]
+) -> None:
     ring = Ring(capacity, width)
     ring.reset(start)
     total = sum(sizes)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,21 @@ def test_a_signal_while_the_engine_loads_ends_it_as_well() -> None:
         assert [message["state"] for message in daemon.messages][-1:] == ["stopped"]
 
 
-def test_a_source_that_ends_gets_its_last_window_and_the_daemon_leaves() -> None:
+def test_a_source_that_ends_gets_its_last_window_and_the_daemon_leaves(tmp_path: Path) -> None:
+    """From a configuration file, with reports in between."""
+    config = tmp_path / "glatd.toml"
     with sending(noise(72_000)) as server:
-        with running("run", "--source", server.uri, "--publish", "", "--format", "jsonl") as daemon:
+        config.write_text(f"status_seconds = 0.3\npublish = ''\n[[source]]\nname = 'yard'\nuri = '{server.uri}'\n")
+        before = datetime.now(UTC)
+        with running("run", "--config", config, "--format", "jsonl") as daemon:
             assert daemon.end() == 0
-        *_, tags, last = daemon.messages
-        assert tags["type"] == "tags" and tags["end"] == 48_000 and tags["seq"] == 0
-        assert last["state"] == "ended" and last["samples"] == 48_000 and last["windows"] == 1
+    *_, tags, last = daemon.messages
+    assert tags["type"] == "tags" and tags["end"] == 48_000 and tags["seq"] == 0
+    assert (last["stream"], last["state"], last["samples"], last["windows"]) == ("yard", "ended", 48_000, 1)
+    reports = [message["samples"] for message in daemon.messages if message.get("state") == "live"]
+    assert len(reports) >= 3 and reports == sorted(reports)
+    times = [datetime.fromisoformat(message["time"]) for message in daemon.messages]
+    assert before <= min(times) and max(times) <= datetime.now(UTC)
 
 
 def test_a_source_that_fails_leaves_the_others_alone() -> None:
@@ -95,12 +104,11 @@ def test_a_source_that_fails_leaves_the_others_alone() -> None:
             "--source", "gone=file:no/such/file.wav", "--publish", "", "--format", "jsonl",
         ) as daemon,
     ):
-        for name in ("bad", "gone"):
-            failed = daemon.wait_for(
-                lambda message, name=name: message["stream"] == name and message.get("state") == "failed"
-            )
-            assert failed["reason"]
-        daemon.wait_for(lambda message: message["type"] == "tags" and message["stream"] == "yard" and message["seq"] == 2)
+        daemon.wait_for(lambda message: message["stream"] == "bad" and message.get("state") == "failed")
+        daemon.wait_for(lambda message: message["stream"] == "gone" and message.get("state") == "failed")
+        daemon.wait_for(
+            lambda message: message["type"] == "tags" and message["stream"] == "yard" and message["seq"] == 2
+        )
         assert daemon.end(signal.SIGTERM) == 0  # one of three did its work
         ends = {message["stream"]: message["state"] for message in daemon.messages if message["type"] == "status"}
         assert ends == {"bad": "failed", "gone": "failed", "yard": "stopped"}

@@ -60,9 +60,9 @@ def test_what_cannot_be_is_refused_with_the_file_the_key_and_the_value(tmp_path:
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read the configuration .*No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*No such file"):
         read_settings(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="cannot read the configuration .*directory"):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*directory"):
         read_settings(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"node = '\xfc'")
     with pytest.raises(ConfigError, match="not a TOML file"):
@@ -74,7 +74,9 @@ def test_values_of_the_command_line_are_checked_too() -> None:
         read_settings(None, hop=float("nan"))
 
 
-@pytest.mark.parametrize(("host", "node"), [("edge-1.example", "edge-1.example"), ("my box ü", "my-box--"), ("", "node")])
+@pytest.mark.parametrize(
+    ("host", "node"), [("edge-1.example", "edge-1.example"), ("my box ü", "my-box--"), ("", "node")]
+)
 def test_a_host_name_is_made_fit_for_topics(monkeypatch: pytest.MonkeyPatch, host: str, node: str) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: host)
     assert read_settings(None).node_name == node

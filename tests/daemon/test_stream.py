@@ -125,7 +125,7 @@ def test_before_the_start_is_silence_through_the_front_end(engine: Engine, silen
 
 def test_only_real_audio_can_be_the_middle_of_a_crop(engine: Engine, silent: Floats) -> None:
     gap = (5 * RATE, 7 * RATE)
-    pushed = [noise(gap[0]), Lost(gap[1] - gap[0], "x"), noise(6 * RATE)]
+    pushed: list[Floats | Lost] = [noise(gap[0]), Lost(gap[1] - gap[0], "x"), noise(6 * RATE)]
     driver = Driver(engine, silent).push(pushed).finish()
     stride = engine.sizes.stride
     for given_ in driver.given:
@@ -143,7 +143,9 @@ def test_the_level_is_that_of_the_newest_hop(engine: Engine, silent: Floats) -> 
 
 
 SPANS = st.lists(
-    st.tuples(st.sampled_from([1, 100, 5_000, STEP, RATE, 2 * RATE, 9 * RATE, WINDOW - 1, WINDOW, 11 * RATE]), st.booleans()),
+    st.tuples(
+        st.sampled_from([1, 100, 5_000, STEP, RATE, 2 * RATE, 9 * RATE, WINDOW - 1, WINDOW, 11 * RATE]), st.booleans()
+    ),
     max_size=6,
 )
 
@@ -154,7 +156,9 @@ SPANS = st.lists(
 @example([(2 * RATE, True), (WINDOW, False), (2 * RATE, True)], 4096)
 @example([(12 * RATE, True), (40 * RATE, False), (RATE, True), (WINDOW, False)], 1_000_000)
 @example([(3 * RATE, False), (3 * RATE, True)], 4096)
-def test_any_sequence_of_audio_and_gaps_follows_the_rules(engine: Engine, silent: Floats, spans: list[Span], cut: int) -> None:
+def test_any_sequence_of_audio_and_gaps_follows_the_rules(
+    engine: Engine, silent: Floats, spans: list[Span], cut: int
+) -> None:
     merged: list[Span] = []  # a source tells a gap once
     for length, real in spans:
         if merged and not real and not merged[-1][1]:

@@ -20,7 +20,9 @@ from tests.daemon.driver import HOP
 from tests.daemon.sounds import ODD_SIZES, RATE, Floats, noise, pieces
 
 
-def tagged(engine: Engine, samples: Floats, sizes: tuple[int, ...] = (10**9,), rate: int = RATE, **options: object) -> list[Message]:
+def tagged(
+    engine: Engine, samples: Floats, sizes: tuple[int, ...] = (10**9,), rate: int = RATE, **options: object
+) -> list[Message]:
     """All messages of a recording in blocks of these sizes, without the id of the run."""
     tagger = Tagger(engine, rate=rate, start=0.0, **options)  # type: ignore[arg-type]
     messages = [message for piece in pieces(samples, sizes) for message in tagger.push(piece)] + tagger.finish()
@@ -81,7 +83,9 @@ def test_tags_come_by_falling_score_and_are_labels(engine: Engine, whole: list[M
             assert len(scores) == 10 and scores == sorted(scores, reverse=True)
             for tag in message.tags:
                 assert mids[tag.label] == tag.mid
-                assert tag.score == pytest.approx(0.5 * max(tag.global_, tag.local) + 0.25 * (tag.global_ + tag.local), abs=2e-6)
+                assert tag.score == pytest.approx(
+                    0.5 * max(tag.global_, tag.local) + 0.25 * (tag.global_ + tag.local), abs=2e-6
+                )
 
 
 def test_all_scores_of_all_classes_can_be_had(engine: Engine) -> None:
@@ -128,7 +132,7 @@ def test_several_streams_together_are_each_alone(engine: Engine, silent: Floats)
         for channel, part in zip(channels, parts, strict=True):
             piece = next(part, None)
             channel.end() if piece is None else channel.give([Chunk(piece, None)])
-        while any([channel.feed(print) for channel in channels]):
+        while sum(channel.feed(print) for channel in channels):  # every one of them, where any() would stop
             while seen := step(engine, streams, None):
                 batches.add(len(seen))
                 for window in seen:
@@ -142,7 +146,14 @@ def test_a_hop_is_a_multiple_of_the_stride(engine: Engine) -> None:
     assert [message.end for message in tagged(engine, noise(2 * RATE), hop=0.32) if isinstance(message, Tags)] == [
         40_960, 51_200, 61_440, 64_000,
     ]
-    for wrong, near in ((1.0, 0.96), (0.0, 0.32), (-3.0, 0.32), (10.24, 9.92), (float("inf"), 9.92), (float("nan"), 0.32)):
+    for wrong, near in (
+        (1.0, 0.96),
+        (0.0, 0.32),
+        (-3.0, 0.32),
+        (10.24, 9.92),
+        (float("inf"), 9.92),
+        (float("nan"), 0.32),
+    ):
         with pytest.raises(ConfigError, match=f"hop .*the nearest is {near:g}$"):
             Tagger(engine, hop=wrong)
 

@@ -50,7 +50,9 @@ class FakeLive(Fake):
     live: ClassVar[bool] = True
 
 
-def start(engine: Engine, silent: Floats, source: Source, speed: float | None = None) -> tuple[Worker, threading.Condition]:
+def start(
+    engine: Engine, silent: Floats, source: Source, speed: float | None = None
+) -> tuple[Worker, threading.Condition]:
     ready = threading.Condition()
     worker = Worker(source, Driver(engine, silent).channel, ready, speed)
     worker.start()

@@ -24,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setitem(BACKBONES, "tiny", Tiny)
         torch.manual_seed(0)
         network = Glat(Tiny(), GlatSpec())
-        torch.nn.init.normal_(network.local_stream.classify.weight)
+        network.local_stream.load_state_dict(Tiny().state_dict())  # not the copy of the global stream
         write_bundle(folder, network, "tiny", {"made": "by a test"}, "MIT")
         export(folder)
         yield folder

@@ -57,7 +57,9 @@ def test_an_empty_folder_is_taken(bundle: Path, tmp_path: Path) -> None:
     load_engine(tmp_path / "out")
 
 
-def test_an_error_in_the_middle_leaves_the_old_engine(bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_middle_leaves_the_old_engine(
+    bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = contents(folder)
 
     def fail(*_: object) -> None:
@@ -66,7 +68,7 @@ def test_an_error_in_the_middle_leaves_the_old_engine(bundle: Path, folder: Path
     for step in ("convert", "write_manifest", "replace_folder"):
         with monkeypatch.context() as patch:
             patch.setattr(build, step, fail)
-            with pytest.raises(EngineError, match="cannot write .*: No space left on device; make room"):
+            with pytest.raises(EngineError, match=r"cannot write .*: No space left on device; make room"):
                 build_engine(bundle, folder)
         assert contents(folder) == before
         assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -110,7 +112,7 @@ def test_something_else_in_the_way_is_left_alone(bundle: Path, tmp_path: Path, k
 
 def test_a_place_that_cannot_be_written_is_named(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match="cannot write .*; choose another --out"):
+    with pytest.raises(EngineError, match=r"cannot write .*; choose another --out"):
         build_engine(bundle, tmp_path / "file" / "engine")
 
 
@@ -127,10 +129,15 @@ def test_a_place_that_cannot_be_written_is_named(bundle: Path, tmp_path: Path) -
         (lambda folder: (folder / "probe.npz").write_bytes(b"PK"), "is damaged: "),
         (lambda folder: np.savez(folder / "probe.npz", x=1), "is damaged: "),
         (lambda folder: (folder / "global.onnx").write_bytes(b""), "cannot convert "),
-        (lambda folder: (folder / "global.onnx").write_bytes((folder / "global.onnx").read_bytes()[:999]), "cannot convert "),
+        (
+            lambda folder: (folder / "global.onnx").write_bytes((folder / "global.onnx").read_bytes()[:999]),
+            "cannot convert ",
+        ),
     ],
 )
-def test_a_bundle_that_is_damaged_is_named(bundle: Path, tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:
+def test_a_bundle_that_is_damaged_is_named(
+    bundle: Path, tmp_path: Path, damage: Callable[[Path], object], said: str
+) -> None:
     broken = Path(shutil.copytree(bundle, tmp_path / "bundle", ignore=shutil.ignore_patterns("*.pt2", "*.safetensors")))
     damage(broken)
     with pytest.raises(EngineError) as caught:

@@ -86,7 +86,9 @@ def test_the_hash_is_of_what_is_computed_not_of_when(folder: Path) -> None:
         (lambda tree: tree.update(files={}), True, "files = {} must be an array"),
     ],
 )
-def test_a_manifest_that_was_touched_is_refused(folder: Path, edit: Callable[[dict[str, Any]], object], seal: bool, said: str) -> None:
+def test_a_manifest_that_was_touched_is_refused(
+    folder: Path, edit: Callable[[dict[str, Any]], object], seal: bool, said: str
+) -> None:
     change(folder, edit, seal)
     with pytest.raises(EngineError) as caught:
         read_manifest(folder)
@@ -108,7 +110,9 @@ def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
 
 def test_a_folder_without_a_manifest_is_no_engine(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(EngineError, match=r"is no engine: it has no manifest\.json; make one with `glatd engine build`"):
+        with pytest.raises(
+            EngineError, match=r"is no engine: it has no manifest\.json; make one with `glatd engine build`"
+        ):
             read_manifest(folder)
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot read"):

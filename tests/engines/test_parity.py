@@ -98,7 +98,8 @@ def mn_bundle(tmp_path_factory: pytest.TempPathFactory, windows: tuple[Floats, F
         frames = Frontend(MN_FRONTEND)(torch.from_numpy(windows[0]))
         for _ in range(3):
             backbone.train()(frames)
-        backbone.classifier[5].weight *= 30
+        last = backbone.classifier[5]
+        last.load_state_dict({name: 30 * value for name, value in last.state_dict().items()})
     folder = tmp_path_factory.mktemp("mn") / "bundle"
     write_bundle(folder, Glat(backbone.eval(), GlatSpec()), "mn01", {}, "MIT")
     export(folder)

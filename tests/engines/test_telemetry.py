@@ -6,7 +6,8 @@ from pathlib import Path
 
 
 def test_no_telemetry_is_loaded_and_nothing_is_written_at_home(home: Path) -> None:
-    code = "import sys; from glatd.engines.load import load_engine; load_engine(); print(sys.modules.get('openvino_telemetry'))"
+    load = "import sys; from glatd.engines.load import load_engine; load_engine();"
+    code = f"{load} print(sys.modules.get('openvino_telemetry'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "None" and done.stderr == ""
     assert list(home.iterdir()) == []

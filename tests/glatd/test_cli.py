@@ -31,7 +31,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["replay", "--help"], ["train", "fit", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["replay", "--help"], ["train", "fit", "--help"]], ids=" ".join
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     command = [sys.executable, "-c", LOADED, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -93,11 +95,16 @@ def test_an_error_of_many_lines_is_told_in_one(tmp_path: Path) -> None:
     path = tmp_path / "two\nlines.toml"
     done = run("check", str(path))
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [f"glatd: cannot read the configuration {tmp_path}/two lines.toml: No such file or directory; check the path"]
+    assert done.stderr.splitlines() == [
+        f"glatd: cannot read the configuration {tmp_path}/two lines.toml: No such file or directory; check the path"
+    ]
 
 
 def test_training_without_torch_names_the_extra(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['torch'] = None; sys.argv = ['glatd', 'train', 'export', '.']; from glatd.cli import main; main()"
+    arguments = ["glatd", "train", "export", str(tmp_path)]
+    hidden = f"import sys; sys.modules['torch'] = None; sys.argv = {arguments}; from glatd.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == ["glatd: the trainer needs torch, which is not installed; pip install 'glatd[train]'"]
+    assert done.stderr.splitlines() == [
+        "glatd: the trainer needs torch, which is not installed; pip install 'glatd[train]'"
+    ]

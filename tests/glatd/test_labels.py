@@ -29,7 +29,9 @@ def test_an_index_is_found_by_name() -> None:
     assert audioset()[class_index("Vehicle horn, car horn, honking")].name == "Vehicle horn, car horn, honking"
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("dog", "Dog"), ("Aplause", "Applause"), ("Computer keybord", "Computer keyboard")])
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("dog", "Dog"), ("Aplause", "Applause"), ("Computer keybord", "Computer keyboard")]
+)
 def test_a_misspelt_name_is_told_the_nearest(wrong: str, right: str) -> None:
     with pytest.raises(ConfigError, match=f"unknown label '{wrong}'; did you mean '{right}'"):
         class_index(wrong)

@@ -1,12 +1,13 @@
 """The wire: bytes that may never change, what readers tolerate, and what they refuse."""
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glatd.errors import ProtocolError
@@ -101,7 +102,12 @@ def any_of(cls: type[Message]) -> st.SearchStrategy[Message]:
 
 ANY_MESSAGE = st.one_of(*(any_of(type(message)) for message in MESSAGES.values()))
 ANY_VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -114,10 +120,8 @@ def test_what_is_packed_is_unpacked(message: Message) -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_from_anywhere_raise_nothing_else(data: bytes) -> None:
-    try:
+    with suppress(ProtocolError):
         unpack(data)
-    except ProtocolError as error:
-        assert str(error)
 
 
 @given(st.sampled_from(list(MESSAGES)), st.data())
@@ -128,22 +132,18 @@ def test_a_message_with_wrong_values_raises_nothing_else(kind: str, data: st.Dat
             fields.pop(key, None)
         else:
             fields[key] = data.draw(ANY_VALUE)
-    try:
+    message: Message | Unknown = Unknown("refused")
+    with suppress(ProtocolError):
         message = unpack(msgpack.packb(fields))
-    except ProtocolError as error:
-        assert str(error)
-    else:
-        if not isinstance(message, Unknown):  # compared as bytes: `evidence` may hold a NaN
-            assert pack(unpack(pack(message)[1])) == pack(message)  # type: ignore[arg-type]
+    if not isinstance(message, Unknown):  # compared as bytes: `evidence` may hold a NaN
+        assert pack(unpack(pack(message)[1])) == pack(message)  # type: ignore[arg-type]
 
 
 @given(st.dictionaries(st.sampled_from(["v", "type", "node", "seq"]) | st.text(max_size=8), ANY_VALUE, max_size=5))
 def test_maps_from_anywhere_raise_nothing_else(fields: dict[str, Any]) -> None:
     for known in ({}, {"v": 1}, {"v": 1, "type": "tags"}):
-        try:
+        with suppress(ProtocolError):
             from_map(fields | known)
-        except ProtocolError as error:
-            assert str(error)
 
 
 def test_golden_bytes_cut_short_are_refused() -> None:
@@ -166,7 +166,7 @@ def test_a_version_that_is_none_is_refused(version: object) -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    tag = TAGS_MAP["tags"][0] | {"colour": "red"}  # type: ignore[index,operator]
+    tag = TAGS_MAP["tags"][0] | {"colour": "red"}  # type: ignore[index]
     assert unpack(msgpack.packb(TAGS_MAP | {"mood": {"a": [1]}, "tags": [tag]})) == MESSAGES["tags"]
 
 

@@ -40,7 +40,12 @@ def test_json_keeps_letters_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(b"\x00\xff", "b'\\x00\\xff'"), (float("nan"), "nan"), ({b"k": [b"v"]}, {"b'k'": ["b'v'"]}), ((1, None), [1, None])],
+    [
+        (b"\x00\xff", "b'\\x00\\xff'"),
+        (float("nan"), "nan"),
+        ({b"k": [b"v"]}, {"b'k'": ["b'v'"]}),
+        ((1, None), [1, None]),
+    ],
 )
 def test_an_unknown_message_is_json_whatever_it_holds(value: Any, shown: Any) -> None:
     def refuse(constant: str) -> None:
