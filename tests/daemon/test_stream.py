@@ -156,6 +156,7 @@ SPANS = st.lists(
 @example([(2 * RATE, True), (WINDOW, False), (2 * RATE, True)], 4096)
 @example([(12 * RATE, True), (40 * RATE, False), (RATE, True), (WINDOW, False)], 1_000_000)
 @example([(3 * RATE, False), (3 * RATE, True)], 4096)
+@example([(2 * RATE, True), (RATE, False), (9 * RATE, True), (100, False), (RATE, True)], 4096)
 def test_any_sequence_of_audio_and_gaps_follows_the_rules(
     engine: Engine, silent: Floats, spans: list[Span], cut: int
 ) -> None:
