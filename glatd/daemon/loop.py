@@ -91,7 +91,10 @@ class Loop:
             if pieces and worker.channel.announcer.state == "starting":
                 worker.channel.announcer.state = "live"
                 self._tell_status(worker)
+            steps = worker.channel.announcer.clock.steps
             worker.channel.give(pieces)
+            if worker.channel.announcer.clock.steps != steps:
+                self._tell_status(worker, "the clock of this machine was set")
             if done:
                 worker.channel.end()
 

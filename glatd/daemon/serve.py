@@ -109,16 +109,8 @@ def run(settings: Settings, sink: Sink | None) -> int:
     publisher = Publisher(settings.publish) if settings.publish else None
     with closing(publisher) if publisher else nullcontext():
         engine = make_engine(settings)
-        manifest = engine.manifest
-        log.info(
-            "%s on %s, hop %g s, %d source(s), publishing on %s",
-            manifest.model,
-            manifest.runtime.target,
-            settings.hop,
-            len(sources),
-            settings.publish or "nothing",
-        )
-        sinks: list[Sink] = [part for part in (publisher, sink, log_status) if part is not None]
+        doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
+        sinks: list[Sink] = [part for part in (publisher, sink, StatusLog(doing)) if part is not None]
         loop = Assembly(settings, engine).loop(sources, sinks, speed=1.0)
         stop_on_signals(loop.stop)
         if stopped.is_set():
@@ -200,18 +192,27 @@ def lost_audio(source: Source, gaps: Sequence[Gap]) -> SourceError | None:
     )
 
 
-def log_status(message: Message) -> None:
-    """Sources that come, end or fail are worth a line in the log."""
-    if isinstance(message, Status) and message.state in ("failed", "ended", "stopped"):
-        level = logging.ERROR if message.state == "failed" else logging.INFO
-        log.log(
-            level,
-            "%s %s after %.1f s: %s",
-            message.stream,
-            message.state,
-            message.samples / message.rate,
-            message.reason or "end of stream",
-        )
+class StatusLog:
+    """A sink: sources that come, end or fail are worth a line in the log; that they go on is not.
+
+    Args:
+        doing: what is done with a source that is live.
+    """
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._states: dict[str, str] = {}
+
+    def __call__(self, message: Message) -> None:
+        if not isinstance(message, Status):
+            return
+        before, self._states[message.stream] = self._states.get(message.stream), message.state
+        if message.state == "live" and (before != "live" or message.reason):
+            log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing)
+        elif message.state in ("failed", "ended", "stopped"):
+            level = logging.ERROR if message.state == "failed" else logging.INFO
+            seconds, reason = message.samples / message.rate, message.reason or "end of stream"
+            log.log(level, "%s %s after %.1f s: %s", message.stream, message.state, seconds, reason)
 
 
 def leave_if_hung(loop: Loop) -> None:

@@ -1,48 +1,70 @@
-"""Wall-clock time out of arrival times that jitter."""
+"""Wall-clock time: a fit of jittering arrivals, and a clock that is set is told."""
+
+import threading
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
-from glatd.daemon.clock import STEP_SECONDS, WallClock, rfc3339
+from glatd.audio import Block
+from glatd.daemon.clock import WallClock, rfc3339
+from glatd.daemon.serve import Assembly
+from glatd.daemon.settings import Settings
+from glatd.daemon.sources.base import Source
+from glatd.engines.load import load_engine
+from glatd.messages import Message, Status, Tags
 
 RATE = 32_000
-START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+BLOCK = RATE // 10
 
 
-def test_times_are_written_in_utc_with_microseconds() -> None:
-    assert rfc3339(START + 25.92) == "2026-01-01T00:00:25.920000Z"
-    assert rfc3339(0.0) == "1970-01-01T00:00:00.000000Z"
-    assert rfc3339(START) == "2026-01-01T00:00:00.000000Z"
-
-
-def test_without_arrivals_the_index_tells_the_time() -> None:
-    clock = WallClock(START, RATE)
-    assert clock.at(48_000) == START + 1.5
-
-
-def test_jitter_is_averaged_out() -> None:
-    clock, generator = WallClock(0.0, RATE), np.random.default_rng(0)
-    for block in range(1, 1000):
-        clock.observe(320 * block, START + 0.01 * block + abs(generator.normal(0.0, 0.02)))
-    assert abs(clock.at(320 * 1000) - (START + 10.0)) < 0.03
-
-
-def test_time_never_goes_back_in_a_session() -> None:
-    clock, generator = WallClock(0.0, RATE), np.random.default_rng(1)
-    times = []
-    for block in range(1, 500):
-        clock.observe(320 * block, START + 0.01 * block + generator.uniform(0.0, 0.3))
-        times.append(clock.at(320 * block))
-    assert times == sorted(times)
-
-
-def test_a_clock_that_was_set_is_followed_and_counted() -> None:
+def test_jitter_is_smoothed_and_time_never_goes_back() -> None:
+    rng = np.random.default_rng(0)
     clock = WallClock(0.0, RATE)
-    for block in range(1, 100):
-        clock.observe(320 * block, START + 0.01 * block)
+    times = []
+    for index in range(1, 400):
+        clock.observe(index * BLOCK, 1000.0 + index * 0.1 + rng.uniform(0, 0.05))
+        times.append(clock.at(index * BLOCK))
+    assert (np.diff(times) >= 0).all()
+    late = np.array(times[100:]) - (1000.0 + 0.1 * np.arange(101, 400))
+    assert np.abs(late - 0.025).max() < 0.01
     assert clock.steps == 0
-    for shift in (+3600.0, -7200.0):
-        clock.observe(320 * 100, START + 1.0 + shift)
-        assert clock.at(320 * 100) == START + 1.0 + shift
-    assert clock.steps == 2
-    clock.observe(320 * 101, START + 1.01 - 7200.0 + 0.9 * STEP_SECONDS)
-    assert clock.steps == 2
+
+
+def test_rfc3339() -> None:
+    assert rfc3339(1_767_225_625.92) == "2026-01-01T00:00:25.920000Z"
+
+
+class SetClock(Source):
+    """4 s of noise; once a window of it was tagged, the machine's clock is set an hour ahead."""
+
+    live: ClassVar[bool] = True
+    heard = threading.Event()
+
+    def blocks(self) -> Iterator[Block]:
+        rng = np.random.default_rng(1)
+        for index in range(40):
+            if index == 25:
+                assert self.heard.wait(60)
+            arrival = 5000.0 + 0.1 * (index + 1) + (3600 if index >= 25 else 0)
+            yield Block(index * BLOCK, rng.normal(0, 0.1, (BLOCK, 1)).astype(np.float32), RATE, arrival)
+
+
+def test_a_step_of_the_clock_is_told() -> None:
+    messages: list[Message] = []
+
+    def note(message: Message) -> None:
+        messages.append(message)
+        if isinstance(message, Tags):
+            SetClock.heard.set()
+
+    assembly = Assembly(Settings(node="box"), load_engine())
+    loop = assembly.loop([SetClock("test:", "set", True)], [note], speed=1.0)
+    guard = threading.Timer(60, loop.stop)
+    guard.start()
+    loop.run()
+    guard.cancel()
+    reasons = [message.reason for message in messages if isinstance(message, Status)]
+    assert "the clock of this machine was set" in reasons
+    times = [message.time for message in messages if isinstance(message, Tags)]
+    assert times[0].startswith("1970-01-01T01:23:2") and times[-1].startswith("1970-01-01T02:23:2")
