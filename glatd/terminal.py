@@ -21,7 +21,9 @@ def set_up_logging(form: str) -> None:
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonLines() if form == "json" else plain)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Libraries are heard from WARNING on: the exporter alone would fill a screen.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("glatd").setLevel(logging.INFO)
 
 
 class Printer:

@@ -43,6 +43,7 @@ def write_bundle(folder: Path, model: Glat, name: str, provenance: dict[str, str
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous().half() for key, value in model.state_dict().items()}
     save_file(state, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # it is made private
     described = BundleModel(
         version=VERSION,
         name=name,

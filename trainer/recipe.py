@@ -44,6 +44,14 @@ class OptimSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BlendSpec:
+    """How much of the training the final weights hold; the rest is the base model (see `blend`)."""
+
+    global_stream: float  # 0 to 1
+    local_stream: float  # 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One training run."""
 
@@ -57,6 +65,7 @@ class Recipe:
     test_scenes: SceneSpec
     loss: LossSpec
     optim: OptimSpec
+    blend: BlendSpec
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -8,6 +8,7 @@ import torch
 
 import glatd
 from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.blend import blend
 from glatd.trainer.bundle import read_bundle, write_bundle
 from glatd.trainer.card import write_card
 from glatd.trainer.checkpoint import load_mn
@@ -62,6 +63,7 @@ def run(recipe_path: Path, init: Path, data: Path, out: Path, work: Path, thread
     work.mkdir(parents=True, exist_ok=True)
     model = Glat(base_model(recipe, init), recipe.glat)
     fit(recipe, model, teacher, training_data(recipe, data, teacher, work, progress), work, progress.step)
+    blend(model, Glat(teacher, recipe.glat), recipe.blend)
     provenance = {
         "recipe": recipe.name,
         "base": init.name,

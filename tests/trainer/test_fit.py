@@ -9,11 +9,12 @@ import torch
 
 from glatd.trainer import fit as fitting
 from glatd.trainer.backbones.mn import MN
+from glatd.trainer.blend import blend
 from glatd.trainer.dataset import TrainingData, scene_scores
 from glatd.trainer.frontend import MN_FRONTEND, Frontend
 from glatd.trainer.glat import Glat, GlatSpec
 from glatd.trainer.losses import Targets
-from glatd.trainer.recipe import DataSpec, LossSpec, OptimSpec, Recipe, read_recipe
+from glatd.trainer.recipe import BlendSpec, DataSpec, LossSpec, OptimSpec, Recipe, read_recipe
 from glatd.trainer.scenes import RATE, Pool, SceneSpec
 from glatd.trainer.sceneset import render
 
@@ -33,6 +34,7 @@ def recipe(steps: int) -> Recipe:
         test_scenes=SceneSpec(),
         loss=LossSpec(1.0, 1.0, 0.5, 0.9),
         optim=OptimSpec(steps, 2, 3e-3, 2, 1.0, 0.5),
+        blend=BlendSpec(1.0, 1.0),
     )
 
 
@@ -112,3 +114,19 @@ def test_targets_know_what_sounds_when() -> None:
     assert frames[0, 1].argmax() in (19, 20) and frames[0, 1].sum() == pytest.approx(0.8)
     crops = targets.crops(torch.tensor([[0, 120_000, 209_000]]), 96_000)
     torch.testing.assert_close(crops[0], torch.tensor([[0.9, 0, 0], [0, 0.8, 0], [0, 0, 0]]))
+
+
+def test_blending_goes_from_the_base_to_the_trained_weights() -> None:
+    base = Glat(network(), GlatSpec())
+    for shares in ((0.0, 1.0), (0.25, 0.5)):
+        trained = Glat(network(), GlatSpec())
+        with torch.no_grad():
+            for value in trained.parameters():
+                value += 1.0
+        blend(trained, base, BlendSpec(*shares))
+        for stream, known, share in (
+            (trained.global_stream, base.global_stream, shares[0]),
+            (trained.local_stream, base.local_stream, shares[1]),
+        ):
+            for value, start in zip(stream.parameters(), known.parameters(), strict=True):
+                torch.testing.assert_close(value, start + share)
