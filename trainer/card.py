@@ -81,7 +81,7 @@ both streams: 527 AudioSet classes, 32 kHz, windows of 10 s, {recipe.glat.crops}
 Scenes of 10 s mixed from {exam.test_clips} clips that training never saw (fold
 {", ".join(map(str, data.test_folds))}, and every fold of the classes kept out); weak labels, all labels of a clip
 counted. {fused.classes} classes with training clips occur in them, {fused.left_out} do not. Kept out of
-training altogether: {", ".join(data.kept_out)}. "Base model there" is MN04 as published in both
+training altogether: {"; ".join(data.kept_out)}. "Base model there" is MN04 as published in both
 streams, under the same selection.
 
 {exam.short.scenes} scenes of short sounds ({seconds(exam.short)}, 1 to 3 a scene, some over a lasting one,
