@@ -98,11 +98,16 @@ def executed_precisions(compiled: Any) -> dict[str, int]:
 
 
 def onnxruntime_graph(path: Path, threads: int) -> Graph:
-    """A graph in ONNX Runtime, all optimisations on (its default)."""
+    """A graph in ONNX Runtime, all optimisations on (its default).
+
+    Its threads do not spin while they wait: a daemon would pay for that between windows, and here it
+    would slow down whoever comes next.
+    """
     onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [port.name for port in session.get_inputs()]

@@ -4,6 +4,7 @@ The machine that measures may have other work. Turns spread that over all conten
 and ratios within a turn are what is reported.
 """
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,8 +86,11 @@ class Turn:
 def interleave(calls: Sequence[Callable[[], object]], turns: int) -> list[list[Turn]]:
     """The turns of each contender."""
     found: list[list[Turn]] = [[] for _ in calls]
+    order = list(zip(calls, found, strict=True))
+    shuffle = random.Random(3).shuffle
     for _ in range(turns):
-        for call, taken in zip(calls, found, strict=True):
+        shuffle(order)  # nobody comes after the same one always
+        for call, taken in order:
             cpu = time.process_time()
             wall = [seconds(call) for _ in range(TIMED + 1)][1:]
             time.sleep(REST)
