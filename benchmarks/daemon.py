@@ -11,9 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.cold import forget
 from benchmarks.machine import described, load_average
 from benchmarks.sounds import RATE, sound, write_wav
-from glatd.engines.load import load_engine
+from benchmarks.startup import closure
+from glatd.engines.load import default_engine, load_engine
 
 GLATD = [sys.executable, "-m", "glatd.cli"]
 TAGGED = 60.0  # s of audio for the cost of tagging
@@ -29,14 +31,22 @@ cpu = usage.ru_utime + usage.ru_stime
 print(json.dumps({"wall_s": wall, "cpu_s": cpu, "peak_mb": usage.ru_maxrss * 1024 / 1e6}))
 sys.exit(code)
 """
+FROM_DISK = "read from disk"
+THREADS = (1, 0)  # 0: as many as the runtime likes
 STREAMS = (1, 4)  # at once in `glatd run`
 
 
-def processes(commands: dict[str, Sequence[str]], turns: int) -> list[dict[str, Any]]:
-    """Wall time, CPU time and peak memory of fresh processes, interleaved; medians."""
+def processes(commands: dict[str, Sequence[str]], turns: int, engine: Path) -> list[dict[str, Any]]:
+    """Wall time, CPU time and peak memory of fresh processes, interleaved; medians.
+
+    Before those whose name ends with `FROM_DISK`, what glatd is made of is put out of memory.
+    """
+    base = closure(["glatd"])
     found: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for _ in range(turns):
         for name, command in commands.items():
+            if name.endswith(FROM_DISK):
+                forget(base, [engine])
             launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
             done = subprocess.run(launched, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -87,10 +97,12 @@ def tagging_cost(engine: Path | None, threads: int, turns: int) -> dict[str, Any
     }
 
 
-def running(engine: Path | None, file: Path, streams: int, seconds: float) -> dict[str, Any]:
+def running(engine: Path | None, file: Path, streams: int, threads: int, seconds: float) -> dict[str, Any]:
     """CPU seconds a stream-second and resident memory of `glatd run` in steady state (Linux)."""
+    config = file.with_suffix(".toml")
+    config.write_text(f"threads = {threads}\n", encoding="utf-8")
     chosen = ["--engine", str(engine)] if engine else []
-    command = [*GLATD, "run", "--publish", "tcp://127.0.0.1:*", *chosen]
+    command = [*GLATD, "run", "--config", str(config), "--publish", "tcp://127.0.0.1:*", *chosen]
     for number in range(streams):
         command += ["--source", f"s{number}=file:{file}"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -107,6 +119,7 @@ def running(engine: Path | None, file: Path, streams: int, seconds: float) -> di
         child.wait(10)
     return {
         "streams": streams,
+        "threads": threads or "all",
         "cpu_s_per_stream_s": round(spent / streams, 5),
         "resident_mb": round(memory["VmRSS"], 1),
         "peak_mb": round(memory["VmHWM"], 1),
@@ -144,12 +157,16 @@ def measure(engine: Path | None, turns: int) -> dict[str, Any]:
                     "python -c pass": [sys.executable, "-c", "pass"],
                     "glatd --help": [*GLATD, "--help"],
                     "glatd replay, 10 s file": [*GLATD, "replay", str(ten), *chosen],
+                    f"glatd replay, 10 s file, {FROM_DISK}": [*GLATD, "replay", str(ten), *chosen],
                 },
                 turns,
+                engine or default_engine(),
             ),
             "stages": stage_times(ten, engine, turns),
-            "tagger": [tagging_cost(engine, threads, max(1, turns // 4)) for threads in (1, 0)],
-            "run": [running(engine, long, streams, 5 + turns) for streams in STREAMS],
+            "tagger": [tagging_cost(engine, threads, max(1, turns // 4)) for threads in THREADS],
+            "run": [
+                running(engine, long, streams, threads, 5 + turns) for streams in STREAMS for threads in THREADS
+            ],
         }
     head = described("python -m benchmarks daemon", before)
     return head | {"model": manifest.model, "engine": manifest.hash, "turns": turns} | result

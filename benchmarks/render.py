@@ -26,9 +26,9 @@ def runtimes(result: Row) -> list[str]:
     lines = ["## Runtimes", "", *where(result), *latency(result)]
     lines += ["### Start-up and memory, float32, a fresh process each", ""]
     lines += table(
-        ["", "import ms", "load 3 graphs ms", "first runs ms", "sum ms", "resident MB", "of it added MB"],
+        ["", "import ms", "load ms", "first runs ms", "sum ms", "sum from disk ms", "resident MB", "of it added MB"],
         pick(result["startup"], contender="", import_ms=".0f", load_ms=".0f", first_ms=".0f",
-             total_ms=".0f", resident_mb=".0f", added_mb=".0f"),
+             total_ms=".0f", from_disk_ms=".0f", resident_mb=".0f", added_mb=".0f"),
     )
     lines += ["### Installed size, beyond glatd's other dependencies", ""]
     sizes = [
@@ -133,8 +133,8 @@ def daemon(result: Row) -> list[str]:
     )
     lines += ["### `glatd run`, recordings at speed 1, publishing", ""]
     return lines + table(
-        ["streams", "CPU s per stream-second", "resident MB", "peak MB"],
-        pick(result["run"], streams="", cpu_s_per_stream_s=".4f", resident_mb=".0f", peak_mb=".0f"),
+        ["streams", "threads", "CPU s per stream-second", "resident MB", "peak MB"],
+        pick(result["run"], streams="", threads="", cpu_s_per_stream_s=".4f", resident_mb=".0f", peak_mb=".0f"),
     )
 
 

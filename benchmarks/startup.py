@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.cold import forget
 from benchmarks.contenders import ONNXRUNTIME, OPENVINO, Contender
 
 RUNTIME_PACKAGES = {OPENVINO: "openvino", ONNXRUNTIME: "onnxruntime"}
@@ -62,14 +63,23 @@ def resident(key: str = "VmRSS") -> float:
 
 
 def measure(listed: Sequence[Contender], threads: int, turns: int) -> list[dict[str, Any]]:
-    """Rows of the start-up table: medians over `turns` interleaved processes each."""
+    """Rows of the start-up table: medians over `turns` interleaved pairs of processes each.
+
+    The first of a pair reads everything from the disk, the second finds it in memory.
+    """
     found: dict[str, list[dict[str, float]]] = {contender.name: [] for contender in listed}
-    for _ in range(turns):
-        for contender in listed:
+    for contender in list(listed) * turns:
+        for from_disk in (True, False):
+            if from_disk:
+                forget([RUNTIME_PACKAGES[contender.runtime]], [contender.folder])
             chosen = [contender.runtime, str(contender.folder), str(threads)]
             command = [sys.executable, "-m", "benchmarks.startup", *chosen]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[contender.name].append(json.loads(done.stdout.splitlines()[-1]))
+            run = json.loads(done.stdout.splitlines()[-1])
+            if from_disk:
+                cold = run["total_ms"]
+            else:
+                found[contender.name].append(run | {"from_disk_ms": cold})
     return [
         {"contender": name, "threads": threads}
         | {key: round(median(run[key] for run in runs), 1) for key in runs[0]}
