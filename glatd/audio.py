@@ -39,7 +39,9 @@ class Block:
     start: int  # index of the first sample since the start of the stream; a jump ahead: audio was lost
     samples: NDArray[np.float32]  # [n, channels], full scale +-1, C order, n >= 1
     rate: int  # Hz
-    arrival: float | None  # UNIX seconds when the last sample arrived; None for a recording
+    arrival: float | None  # monotonic seconds when the last sample arrived; None for a recording
+    bits: int | None = None  # whole numbers / 2 ** (bits - 1) with bits up to 24; None: any float
+    wall: float | None = None  # UNIX seconds of the last sample, where a recording of glatd's tells it
 
 
 def decode(path: Path) -> Iterator[Block]:

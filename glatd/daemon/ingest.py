@@ -16,7 +16,7 @@ class Chunk:
     """Real audio that follows what came before."""
 
     samples: Floats  # [n] mono
-    arrival: float | None  # UNIX seconds when the last of them arrived
+    arrival: float | None  # monotonic seconds when the last of them arrived
 
 
 @dataclass(frozen=True, slots=True)

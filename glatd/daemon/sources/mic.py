@@ -40,7 +40,6 @@ class Piece:
     start: int
     samples: NDArray[np.float32]  # [n, channels]
     heard: float  # monotonic seconds
-    arrival: float  # UNIX seconds
     flagged: bool  # PortAudio's input_overflow, here or in a callback whose piece had no room
 
 
@@ -61,7 +60,7 @@ class Capture:
         self._position += frames
         self._flagged |= bool(flags.input_overflow)
         if self.pieces.qsize() < _QUEUE_BLOCKS:
-            self.pieces.put(Piece(start, samples.copy(), self.heard, time.time(), self._flagged))
+            self.pieces.put(Piece(start, samples.copy(), self.heard, self._flagged))
             self._flagged = False
 
     def finish(self) -> None:
@@ -167,7 +166,7 @@ class MicSource(Source):
                 start = piece.start + lost
                 jump = meter.lost(piece.heard, start + len(piece.samples), piece.flagged)
                 lost += jump
-                yield Block(start + jump, piece.samples, device.rate, piece.arrival)
+                yield Block(start + jump, piece.samples, device.rate, piece.heard)
             elif capture.finished and not self._stopped.is_set():
                 raise SourceError(f"microphone {device.name!r} went away; plug it in again or restart the sound server")
 

@@ -28,6 +28,11 @@ class PcmFormat:
         """Bytes of one sample of every channel."""
         return ENCODINGS[self.encoding] * self.channels
 
+    @property
+    def bits(self) -> int | None:
+        """As in `Block`; float32 cannot hold more than 24."""
+        return {"u8": 8, "s16le": 16, "s24le": 24}.get(self.encoding)
+
     def decode(self, data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
         """Whole frames of bytes -> float32 [n, channels]; integers are divided by 2 ** (bits - 1)."""
         if self.encoding == "f32le":

@@ -72,14 +72,14 @@ class TcpPcmSource(Source):
                 raise SourceError(f"{self.uri}: connection lost, {_reason(error)}; check the sender") from error
             if not received:
                 return
-            heard, arrival = time.monotonic(), time.time()
+            heard = time.monotonic()
             data = partial + received
             whole = len(data) - len(data) % pcm.frame_bytes
             partial = data[whole:]
             if whole == 0:
                 continue
             samples = pcm.decode(data[:whole])
-            yield Block(start, samples, pcm.rate, arrival)
+            yield Block(start, samples, pcm.rate, heard, pcm.bits)
             start += len(samples)
 
 

@@ -33,7 +33,7 @@ def main(uri: str, seconds: str, out: str = "") -> None:
     try:
         for block in source.blocks():
             if not pieces:
-                tell(rate=block.rate, channels=block.samples.shape[1], arrival=block.arrival, now=time.time())
+                tell(rate=block.rate, channels=block.samples.shape[1], arrival=block.arrival, now=time.monotonic())
             if block.start != end:
                 jumps.append((end, block.start - end))
             pieces.append(block.samples)

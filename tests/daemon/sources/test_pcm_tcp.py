@@ -78,7 +78,7 @@ def test_integers_arrive_exactly_however_they_are_cut(
 
 def test_blocks_follow_each_other_and_know_when_they_came() -> None:
     values = np.random.default_rng(2).standard_normal(4001).astype(np.float32)
-    begin = time.time()
+    begin = time.monotonic()
     blocks = receive(
         values.tobytes() + b"\x01\x02", PcmFormat(48_000, "f32le", 1)
     )  # half a sample is no sample
