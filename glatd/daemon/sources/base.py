@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glatd.audio import Block
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, SourceError
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_NAME = 64
@@ -45,6 +48,27 @@ class Source(ABC):
     def stop(self) -> None:
         """Make `blocks` end within 0.5 s, for good; from any thread, any number of times."""
         self._stopped.set()
+
+
+def pick_channel(samples: NDArray[np.float32], channel: int | None, where: str) -> NDArray[np.float32]:
+    """One channel of `samples`.
+
+    Args:
+        samples: [n, channels].
+        channel: 1 for the first; None for all of them.
+        where: what the source is called in the error.
+
+    Returns:
+        [n, 1], C order; `samples` itself if `channel` is None.
+
+    Raises:
+        SourceError: there are not that many channels.
+    """
+    if channel is None:
+        return samples
+    if channel > samples.shape[1]:
+        raise SourceError(f"{where}: there is no channel {channel}; channel= must be from 1 to {samples.shape[1]}")
+    return np.ascontiguousarray(samples[:, channel - 1 : channel])
 
 
 def safe_name(text: str, otherwise: str) -> str:
