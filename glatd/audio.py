@@ -44,6 +44,15 @@ class Block:
     wall: float | None = None  # UNIX seconds of the last sample, where a recording of glatd's tells it
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Audio of one stream that did not come, told where it is known why or where no block follows soon."""
+
+    end: int  # index of the sample after it, since the start of the stream; it begins where the last block ended
+    rate: int  # Hz
+    cause: str
+
+
 def decode(path: Path) -> Iterator[Block]:
     """Decode the first audio track of a file at its own rate and channels.
 

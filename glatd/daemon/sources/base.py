@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.audio import Block
+from glatd.audio import Block, Missing
 from glatd.errors import ConfigError, SourceError
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -24,9 +24,11 @@ class Source(ABC):
         named: whether the user chose the name.
         uri: where it comes from, fit for printing (no password in it).
         live: whether audio arrives by itself in real time; a recording is as fast as it is read.
+        jitter: seconds by which even the best moment of 10 s may be late without anything being lost.
     """
 
     live: ClassVar[bool]
+    jitter: ClassVar[float] = 0.5
 
     def __init__(self, uri: str, name: str, named: bool) -> None:
         self.uri = uri
@@ -35,7 +37,7 @@ class Source(ABC):
         self._stopped = threading.Event()
 
     @abstractmethod
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block | Missing]:
         """Open the source and give its blocks, waiting for them; ends when the stream ends or is stopped.
 
         To be iterated in the stream's own thread. Close the generator (or let it end) to close the device.
