@@ -104,7 +104,7 @@ def _decode_track(path: Path, container: "InputContainer", track: "AudioStream")
             where = f"changes from {rate} to {frame.sample_rate} Hz after {end / rate:.2f} s"
             raise SourceError(f"{path} {where}; split it there or convert it to one rate")
         stamp = None if frame.pts is None or not frame.time_base else frame.pts * frame.time_base * rate
-        for start, run in lost.push(stamp, _to_float(frame), damaged):
+        for start, run in lost.push(stamp, to_float(frame), damaged):
             end = start + len(run)
             yield Block(start, run, rate, None)
         damaged = False
@@ -132,7 +132,7 @@ def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> It
     import av
 
     track.codec_context.thread_count = 1  # audio is light; threads would only delay it
-    _forget_speakers(track.codec_context)
+    forget_speakers(track.codec_context)
     failures = 0
     while failures < _READ_ATTEMPTS:
         packets = container.demux(track)
@@ -158,7 +158,7 @@ def _frames(path: Path, container: "InputContainer", track: "AudioStream") -> It
             yield from frames
 
 
-def _forget_speakers(context: "AudioCodecContext") -> None:
+def forget_speakers(context: "AudioCodecContext") -> None:
     """Keep the number of channels, but not which speaker each is for, where they are in no standard order.
 
     PyAV 18 frees such a layout twice, with every frame, and the process aborts (6.1 and 7.1 in AIFF, CAF
@@ -169,7 +169,7 @@ def _forget_speakers(context: "AudioCodecContext") -> None:
         context.layout = f"{layout.nb_channels} channels"  # now `layout` is the only one to free the speakers
 
 
-def _to_float(frame: "AudioFrame") -> NDArray[np.float32]:
+def to_float(frame: "AudioFrame") -> NDArray[np.float32]:
     """The samples of a frame as float32 [n, channels], full scale +-1."""
     array: NDArray[Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
@@ -182,6 +182,11 @@ def _to_float(frame: "AudioFrame") -> NDArray[np.float32]:
     if array.dtype.kind == "u":
         samples = samples - np.float32(full_scale)
     return samples / np.float32(full_scale)
+
+
+def exact_bits(frame: "AudioFrame") -> int | None:
+    """`Block.bits` of a frame; 32-bit integers may be more than float32 holds, and floats may be anything."""
+    return {"u8": 8, "s16": 16}.get(frame.format.name.removesuffix("p"))
 
 
 def _check_file(path: Path) -> None:

@@ -27,9 +27,9 @@ class LostAudio:
     stays so.
     """
 
-    def __init__(self, rate: int, tick: float) -> None:
-        """Of samples at `rate` Hz with a clock of `tick` samples a step."""
-        self._tolerance = _TOLERANCE_S * rate
+    def __init__(self, rate: int, tick: float, tolerance_s: float = _TOLERANCE_S) -> None:
+        """Of samples at `rate` Hz with a clock of `tick` samples a step; jumps up to the tolerance are jitter."""
+        self._tolerance = tolerance_s * rate
         self._known_tolerance = 2 * tick
         self._longest = _LONGEST_S * rate
         self._leads: deque[Fraction] = deque(maxlen=_FRAMES)
