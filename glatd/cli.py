@@ -8,7 +8,8 @@ import click
 
 import glatd
 from glatd.errors import ConfigError, GlatdError
-from glatd.terminal import Printer, set_up_logging, tell
+from glatd.logs import set_up_logging
+from glatd.terminal import Printer, tell
 
 # click's Path type would check existence with a message of its own; ours name the remedy.
 PATH = click.Path(path_type=Path)

@@ -1,29 +1,11 @@
-"""What the command line writes: messages on stdout, the log and errors on stderr."""
+"""What the command line writes: messages on stdout, errors on stderr; the log is in logs.py."""
 
-import json
-import logging
 import os
 import sys
 from typing import Any
 
 from glatd.errors import GlatdError
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
-
-
-def set_up_logging(form: str) -> None:
-    """Log to stderr, as text or JSON."""
-    handler = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonLines() if form == "json" else plain)
-    # Libraries are heard from WARNING on: the exporter alone would fill a screen.
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("glatd").setLevel(logging.INFO)
+from glatd.redact import redact
 
 
 class Printer:
@@ -50,4 +32,4 @@ class Printer:
 
 def tell(error: GlatdError) -> None:
     """One line on stderr."""
-    print(f"glatd: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    print(f"glatd: {redact(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
