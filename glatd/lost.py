@@ -27,14 +27,18 @@ class LostAudio:
     stays so.
     """
 
-    def __init__(self, rate: int, tick: float, tolerance_s: float = _TOLERANCE_S) -> None:
-        """Of samples at `rate` Hz with a clock of `tick` samples a step; jumps up to the tolerance are jitter."""
+    def __init__(
+        self, rate: int, tick: float, tolerance_s: float = _TOLERANCE_S, longest_s: float = _LONGEST_S
+    ) -> None:
+        """Of samples at `rate` Hz with a clock of `tick` samples a step.
+
+        A jump up to the tolerance is jitter, one of more than the longest a clock that was set.
+        """
         self._tolerance = tolerance_s * rate
         self._known_tolerance = 2 * tick
-        self._longest = _LONGEST_S * rate
-        self._leads: deque[Fraction] = deque(maxlen=_FRAMES)
-        self._held: list[tuple[Fraction | None, NDArray[np.float32]]] = []
-        self._known = False  # whether what is held came after something that could not be decoded
+        self._longest = longest_s * rate
+        self._leads: deque[Fraction] = deque(maxlen=_FRAMES)  # of what was placed, since the last jump
+        self._held: deque[tuple[Fraction | None, NDArray[np.float32], bool]] = deque()
         self._decoded = 0  # samples, lost ones not counted
         self._index = 0  # samples, lost ones counted
 
@@ -52,27 +56,32 @@ class LostAudio:
         """
         lead = None if stamp is None else stamp - self._decoded
         self._decoded += len(samples)
-        jumps = lead is not None and len(self._leads) > 0 and lead - min(self._leads) > self._tolerance
-        if not self._held and not jumps and not damaged:
-            if lead is not None:
-                self._leads.append(lead)
-            return [self._place(samples)]
-        self._known |= damaged
-        self._held.append((lead, samples))
-        return self.flush() if len(self._held) >= _FRAMES else []
+        self._held.append((lead, samples, damaged))
+        return self._settle(_FRAMES)
 
     def flush(self) -> list[Run]:
-        """Give out what is held back, at the end of the stream or when a jump is settled."""
-        leads = [lead for lead, _ in self._held if lead is not None]
-        if leads and self._leads:
-            jump = min(leads) - min(self._leads)
-            if (self._known_tolerance if self._known else self._tolerance) < jump <= self._longest:
-                self._index += round(jump)
-        if leads:
-            self._leads = deque(leads, maxlen=_FRAMES)
-        runs = [self._place(samples) for _, samples in self._held]
-        self._held = []
-        self._known = False
+        """Give out what is held back, at the end of the stream."""
+        return self._settle(1)
+
+    def _settle(self, enough: int) -> list[Run]:
+        """Place the frames of which it is clear where they belong; a jump is clear from `enough` frames on."""
+        runs: list[Run] = []
+        while self._held:
+            lead, samples, damaged = self._held[0]
+            if self._leads and (damaged or (lead is not None and lead - min(self._leads) > self._tolerance)):
+                if len(self._held) < enough:
+                    break
+                least = min((ahead for ahead, _, _ in self._held if ahead is not None), default=None)
+                jump = 0 if least is None else least - min(self._leads)
+                if jump > (self._known_tolerance if damaged else self._tolerance):
+                    if jump <= self._longest:
+                        self._index += round(jump)
+                    self._leads.clear()
+                    lead = least
+            self._held.popleft()
+            if lead is not None:
+                self._leads.append(lead)
+            runs.append(self._place(samples))
         return runs
 
     def _place(self, samples: NDArray[np.float32]) -> Run:

@@ -77,3 +77,18 @@ def test_a_clock_that_was_set_is_no_loss() -> None:
     for first in (0, 10**13):
         stamps = frames(10, 960, first=10**9) + frames(10, 960, first=first)
         assert run(stamps, 960) == frames(20, 960)
+
+
+def test_losses_close_together_are_each_in_their_place() -> None:
+    """As on a bad radio link, where a fifth of the packets is lost at random."""
+    kept = np.flatnonzero(np.random.default_rng(3).random(2000) > 0.2)
+    stamps: list[float | None] = [float(960 * packet) for packet in kept - kept[0]]
+    assert run(stamps, 960) == stamps
+
+
+def test_a_jump_beyond_the_longest_is_a_clock_that_was_set() -> None:
+    lost = LostAudio(RATE, 1.0, longest_s=60.0)
+    samples = np.zeros((960, 1), np.float32)
+    stamps = frames(20, 960) + frames(20, 960, first=20 * 960 + 61 * RATE)
+    runs = [run for stamp in stamps for run in lost.push(Fraction(stamp or 0.0), samples, False)] + lost.flush()
+    assert [start for start, _ in runs] == frames(40, 960)
