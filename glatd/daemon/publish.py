@@ -1,14 +1,11 @@
 """The ZeroMQ publisher. Made, used and closed in the loop's thread."""
 
-import fcntl
 import threading
 import time
-from pathlib import Path
-from typing import IO
 
 import zmq
 
-from glatd.config import check_port
+from glatd.daemon.endpoint import bind
 from glatd.errors import ConfigError
 from glatd.messages import Message, pack
 
@@ -25,25 +22,17 @@ class Publisher:
     """
 
     def __init__(self, endpoint: str) -> None:
-        check_port(endpoint)
         self.endpoint = endpoint
-        self._lock = _lock_ipc(endpoint)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.sndhwm, self._socket.linger = SEND_HWM, LINGER_MS
         self.subscriptions = 0
         try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self.close()
-            if error.errno == zmq.EADDRINUSE:
-                raise ConfigError(
-                    f"cannot publish on {endpoint}: the address is taken; "
-                    "stop the other program or choose another --publish"
-                ) from error
-            raise ConfigError(
-                f"cannot publish on {endpoint}: {error.strerror}; give --publish as tcp://127.0.0.1:PORT or ipc:///PATH"
-            ) from error
+            self._lock = bind(self._socket, endpoint, "publish", "--publish")
+        except ConfigError:
+            self._socket.close()
+            self._context.term()
+            raise
 
     def __call__(self, message: Message) -> None:
         """Send a message to whoever has subscribed to its topic; never blocks."""
@@ -70,24 +59,3 @@ class Publisher:
             change = self._socket.recv()
             if change[:1] in (b"\x00", b"\x01"):
                 self.subscriptions += 1 if change[:1] == b"\x01" else -1
-
-
-def _lock_ipc(endpoint: str) -> IO[str] | None:
-    """A second bind on an ipc path would steal it without a word, so the path is locked."""
-    if not endpoint.startswith("ipc://"):
-        return None
-    path = Path(endpoint.removeprefix("ipc://") + ".lock")
-    try:
-        lock = path.open("w")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot publish on {endpoint}: {error.strerror}: {path}; choose another --publish"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise ConfigError(
-            f"cannot publish on {endpoint}: the address is taken; stop the other program or choose another --publish"
-        ) from error
-    return lock
