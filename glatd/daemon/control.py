@@ -1,0 +1,191 @@
+"""The control socket: streams are added, removed and muted while the daemon runs.
+
+A ROUTER in a thread of its own. A request is one msgpack map `{"v": 1, "do": NAME, ...}`, its reply
+`{"v": 1, "ok": true, ...}` or `{"v": 1, "ok": false, "error": TEXT}`; what was asked for has been done when the
+reply comes. There is no authentication: it binds on loopback or on an ipc path that the daemon's user alone
+may use.
+"""
+
+import ipaddress
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+import zmq
+
+from glatd.daemon.endpoint import bind
+from glatd.errors import ConfigError, GlatdError, ProtocolError
+from glatd.redact import redact
+
+VERSION = 1
+LARGEST_REQUEST = 16_384  # bytes; ZeroMQ hangs up on whoever sends more
+WAITING = 100  # requests and replies that may wait
+LINGER_MS = 200  # for a last reply to leave
+POLL_MS = 200  # how late a stop is seen
+PRIVATE = 0o177  # umask: an ipc path is for its owner alone
+
+# What each request takes beside `v` and `do`, all of it text.
+REQUESTS: Mapping[str, tuple[str, ...]] = {
+    "version": (),
+    "list": (),
+    "reload": (),
+    "add": ("source",),
+    "remove": ("stream",),
+    "mute": ("stream",),
+    "unmute": ("stream",),
+}
+
+log = logging.getLogger("glatd.control")
+
+# Does what was asked for, in the control socket's thread; its result goes into the reply.
+Command = Callable[..., Mapping[str, Any]]
+
+
+class Control:
+    """Answers requests until it is closed.
+
+    Args:
+        endpoint: ipc:///PATH or tcp://127.0.0.1:PORT.
+        commands: by name, those of `REQUESTS`; called with the request's values, by position. A GlatdError
+            becomes the reply.
+
+    Raises:
+        ConfigError: the endpoint is taken, is none, or can be reached from other machines.
+    """
+
+    def __init__(self, endpoint: str, commands: Mapping[str, Command]) -> None:
+        check_private(endpoint)
+        self.endpoint = endpoint
+        self._commands = commands
+        self._stopped = threading.Event()
+        self._bound = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+        self._bound.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def close(self) -> None:
+        """Answer no more; waits for a request that is being done, for a second at most."""
+        self._stopped.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+            router.setsockopt(zmq.MAXMSGSIZE, LARGEST_REQUEST)
+            router.sndhwm = router.rcvhwm = WAITING
+            router.linger = LINGER_MS
+            router.ipv6 = "[" in self.endpoint
+            lock = None
+            before = os.umask(PRIVATE)
+            try:
+                lock = bind(router, self.endpoint, "be controlled", "control")
+            except BaseException as error:  # it is raised again in the thread that made this
+                self._error = error
+                return
+            finally:
+                os.umask(before)
+                self._bound.set()
+            try:
+                while not self._stopped.is_set():
+                    if router.poll(POLL_MS):
+                        self._answer(router)
+            finally:
+                router.close()
+                if lock is not None:
+                    lock.close()
+
+    def _answer(self, router: zmq.Socket[bytes]) -> None:
+        # [who] and, from a REQ socket, an empty frame; then the request.
+        *envelope, payload = router.recv_multipart()
+        try:
+            reply: dict[str, Any] = {"v": VERSION, "ok": True}
+            if len(envelope) not in (1, 2):
+                raise ProtocolError(f"a request of {len(envelope)} frames; send one msgpack map")
+            do, values = parse_request(payload)
+            reply |= self._commands[do](*values)
+            packed: bytes = msgpack.packb(reply)
+        except GlatdError as error:
+            packed = refusal(str(error))
+        except Exception as error:  # one request must not end the others
+            log.exception("a request failed: %s", error)
+            packed = refusal(f"{type(error).__name__}: {error}; see the log of glatd")
+        try:
+            router.send_multipart([*envelope[:2], packed], zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            log.warning("a reply could not be sent: %s", error)
+
+
+def refusal(text: str) -> bytes:
+    """The reply to what cannot be done."""
+    packed: bytes = msgpack.packb({"v": VERSION, "ok": False, "error": redact(text)}, unicode_errors="replace")
+    return packed
+
+
+def parse_request(payload: bytes) -> tuple[str, list[str]]:
+    """What is to be done, and its values in the order of `REQUESTS`.
+
+    Raises:
+        ProtocolError: no msgpack map, a newer version, an unknown request, a value that is missing or too many.
+    """
+    try:
+        request = msgpack.unpackb(payload)
+    except Exception as error:  # msgpack raises errors of many kinds
+        raise ProtocolError(
+            f"a request of {len(payload)} bytes is no msgpack: {error or type(error).__name__}"
+        ) from error
+    if not isinstance(request, dict):
+        raise ProtocolError(f"a request must be a map, this is a {type(request).__name__}")
+    version, do = request.pop("v", None), request.pop("do", None)
+    if type(version) is not int or version < 1:
+        raise ProtocolError(f'a request needs its version, "v": {VERSION}')
+    if version > VERSION:
+        raise ProtocolError(f"a request of version {version}; this glatd knows {VERSION}: upgrade it")
+    if not isinstance(do, str) or do not in REQUESTS:
+        raise ProtocolError(f"unknown request {shown(do)}; known: {', '.join(REQUESTS)}")
+    values = []
+    for name in REQUESTS[do]:
+        value = request.pop(name, None)
+        if not isinstance(value, str) or not value:
+            raise ProtocolError(f'{do} needs "{name}", a text; this is {shown(value)}')
+        values.append(value)
+    if request:
+        raise ProtocolError(
+            f"{do} takes {' and '.join(REQUESTS[do]) or 'nothing'}, not {', '.join(map(shown, request))}"
+        )
+    return do, values
+
+
+def shown(value: object) -> str:
+    """A value of a request in an error, not longer than a line."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_private(endpoint: str) -> None:
+    """Refuse an endpoint that others could reach: there is no authentication.
+
+    Raises:
+        ConfigError: neither an ipc path nor a loopback address.
+    """
+    where = f"control = {endpoint!r}"
+    if endpoint.startswith("ipc://"):
+        if not endpoint.startswith("ipc:///"):  # ZeroMQ would take a name or a relative path, or @NAME for all users
+            raise ConfigError(f"{where} needs an absolute path; write ipc:///run/glatd/control")
+        return
+    if endpoint.startswith("tcp://"):
+        host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+        try:
+            if ipaddress.ip_address(host).is_loopback:
+                return
+        except ValueError:
+            pass
+    raise ConfigError(
+        f"{where} could be reached by others, and there is no authentication; "
+        "write ipc:///run/glatd/control or tcp://127.0.0.1:5556"
+    )
