@@ -1,0 +1,202 @@
+"""Reads a recording: each of its streams is a source, with the samples, gaps and times that it had."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.audio import Block, Missing
+from glatd.daemon.recording.layout import DAMAGED, HEADER, INDEX, STREAM, Header, is_recording, read_header
+from glatd.daemon.recording.lines import read_lines
+from glatd.daemon.recording.segment import read_streaminfo
+from glatd.daemon.sources.base import Source
+from glatd.errors import DataError, SourceError
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+
+BLOCKS_A_SECOND = 10  # so that a replay in real time is no coarser than a live stream
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The folder of a recording, its header and its streams by name and age."""
+
+    folder: Path
+    header: Header
+    streams: tuple["RecordingSource", ...]
+
+
+def open_recording(folder: Path) -> Recording:
+    """Look into a recording, without its audio.
+
+    Raises:
+        DataError: it is none, is damaged, or of a newer version.
+    """
+    if not is_recording(folder):
+        raise DataError(f"{folder} has no {HEADER}; name a folder that `glatd run --record` has made")
+    header = read_header(folder)
+    folders = [path for path in folder.iterdir() if path.name.startswith(STREAM) and (path / INDEX).is_file()]
+    sources = [RecordingSource(path) for path in sorted(folders, key=_order)]
+    return Recording(folder, header, tuple(sources))
+
+
+def _order(path: Path) -> tuple[str, int]:
+    """By name; of one name by the number behind the plus."""
+    name, _, number = path.name.partition("+")
+    return name, int(number or 1)
+
+
+class RecordingSource(Source):
+    """One stream of a recording. It paces nothing; a replay does.
+
+    Args:
+        folder: of the stream.
+        name: of the stream; the recorded one if None.
+
+    Raises:
+        DataError: the index cannot be read.
+
+    Attributes:
+        recorded_uri: where the audio came from.
+    """
+
+    live: ClassVar[bool] = False
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        self.folder = folder
+        try:
+            first = next(read_lines(folder / INDEX), {})
+        except OSError as error:
+            raise DataError(f"{folder / INDEX} cannot be read: {error.strerror}; check its permissions") from error
+        if first.get("type") != "stream" or not isinstance(first.get("name"), str):
+            raise DataError(f"{folder / INDEX} does not begin as an index does; take it from a copy of the recording")
+        self.recorded_uri = str(first.get("uri", ""))
+        super().__init__(f"file:{folder}", name or first["name"], True)
+
+    def blocks(self) -> Iterator[Block]:
+        """The recorded blocks; a loss is a jump of `start`, as in `pieces`, but without its cause."""
+        for piece in self.pieces():
+            if isinstance(piece, Block):
+                yield piece
+
+    def pieces(self) -> Iterator[Block | Missing]:
+        """Blocks of 0.1 s with `wall`, and what is missing between them, in order.
+
+        A second that is damaged or not there is missing with the cause "recording damaged". What follows it is at its
+        own place.
+
+        Raises:
+            SourceError: a file that cannot be read at all.
+        """
+        reader: _SegmentReader | None = None
+        try:
+            for line in read_lines(self.folder / INDEX):
+                if self._stopped.is_set():
+                    return
+                kind = line.get("type")
+                if kind == "segment":
+                    if reader is not None:
+                        reader.close()
+                    reader = _SegmentReader(self.folder, line)
+                elif kind == "flushed" and reader is not None:
+                    yield from reader.read(line)
+                elif kind == "gap":
+                    yield Missing(line["end"], line["rate"], line["cause"])
+        except OSError as error:
+            raise SourceError(f"{self.uri} cannot be read on: {error.strerror or error}; check the disk") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(
+                f"{self.folder / INDEX} has a line that no index has ({error}); take it from a copy of the recording"
+            ) from error
+        finally:
+            if reader is not None:
+                reader.close()
+
+
+class _SegmentReader:
+    """Reads one file of a recording, stretch by stretch."""
+
+    def __init__(self, folder: Path, line: dict[str, Any]) -> None:
+        self._path = folder / str(line["file"])
+        if self._path.parent != folder:
+            raise ValueError(f"file {line['file']!r} is not in the folder")
+        self._next, self._rate, self._channels = int(line["start"]), int(line["rate"]), int(line["channels"])
+        self._bits: int | None = line["bits"]
+        self._file: IO[bytes] | None = None
+        self._decoder: AudioCodecContext | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, line: dict[str, Any]) -> Iterator[Block | Missing]:
+        """The samples of one stretch."""
+        start, end = self._next, int(line["end"])
+        self._next = end
+        samples = self._samples(line, end - start)
+        if samples is None:
+            yield Missing(end, self._rate, DAMAGED)
+            return
+        size = max(1, self._rate // BLOCKS_A_SECOND)
+        clock = line.get("clock")
+        for at in range(0, len(samples), size):
+            piece = samples[at : at + size]
+            newest = start + at + len(piece)
+            wall = None if clock is None else clock["unix"] + (newest - clock["sample"]) / self._rate
+            yield Block(start + at, piece, self._rate, None, self._bits, wall)
+
+    def _samples(self, line: dict[str, Any], count: int) -> Floats | None:
+        """[count, channels]; None where they are not what was written."""
+        first, last = line["bytes"]
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                return None
+        self._file.seek(first)
+        data = self._file.read(last - first)
+        if len(data) != last - first or zlib.crc32(data) != line["crc"]:
+            return None
+        if self._bits is None:
+            samples = np.frombuffer(data, "<f4").reshape(-1, self._channels)
+        else:
+            samples = self._decode(data, line["frames"])
+        return samples if len(samples) == count else None
+
+    def _decode(self, data: bytes, frames: list[int]) -> Floats:
+        import av
+
+        if self._decoder is None:
+            assert self._file is not None
+            self._decoder = _decoder(read_streaminfo(self._file))
+        pieces: list[NDArray[Any]] = []
+        at = 0
+        for size in frames:
+            for frame in self._decoder.decode(av.Packet(data[at : at + size])):
+                array = frame.to_ndarray()
+                pieces.append(array.T if frame.format.is_planar else array.reshape(-1, self._channels))
+            at += size
+        whole = np.concatenate(pieces)
+        # FFmpeg gives 24 bits on top of 32.
+        full_scale = np.float32(1 << (8 * whole.itemsize - 1))
+        samples: Floats = whole.astype(np.float32) / full_scale
+        return samples
+
+
+def _decoder(streaminfo: bytes) -> "AudioCodecContext":
+    import av
+    from av.audio.codeccontext import AudioCodecContext
+
+    decoder = av.CodecContext.create("flac", "r")
+    assert isinstance(decoder, AudioCodecContext)
+    decoder.extradata = streaminfo
+    decoder.thread_count = 1
+    return decoder
