@@ -21,7 +21,7 @@ from pathlib import Path
 from glatd.audio import Block, Missing
 from glatd.daemon.recording.layout import CANNOT_WRITE, DISK_FULL, HEADER, SAID, TOO_SLOW, Header, write_header
 from glatd.daemon.recording.lines import LineFile, as_line, sync_folder
-from glatd.daemon.recording.track import SEGMENT_SECONDS, Lose, Track
+from glatd.daemon.recording.tape import SEGMENT_SECONDS, Lose, Tape
 from glatd.errors import ConfigError
 from glatd.messages import Message
 from glatd.render import as_json
@@ -132,7 +132,7 @@ class Recorder:
         self._messages: deque[Message] = deque()
         self._unsaid = 0  # messages that were not written down
         self._lines: list[str] = []  # of what was said, to be written
-        self._tracks: dict[StreamRecorder, Track | None] = {}  # None: it cannot be made as long as the disk is full
+        self._tapes: dict[StreamRecorder, Tape | None] = {}  # None: it cannot be made as long as the disk is full
         self._early: dict[StreamRecorder, Lose] = {}  # what was lost before there was a folder for it
         self._suspended = ""  # the cause
         self._since = 0.0
@@ -179,8 +179,8 @@ class Recorder:
         now = time.monotonic()
         self._flushed = self._tried = 0.0  # a last try
         self._turn(now)
-        for recorder, track in self._tracks.items():
-            self._end(recorder, track)
+        for recorder, tape in self._tapes.items():
+            self._end(recorder, tape)
         with contextlib.suppress(OSError):  # the last seconds of what was said may be lost with the power
             self._said.sync()
         self._said.close()
@@ -190,12 +190,12 @@ class Recorder:
             self._tried = now
             self._resume()
         self._begin()
-        for recorder, track in list(self._tracks.items()):
+        for recorder, tape in list(self._tapes.items()):
             items, closed = recorder.fetch()
             for item in items:
-                self._write(recorder, track, item)
+                self._write(recorder, tape, item)
             if closed:
-                self._end(recorder, self._tracks.pop(recorder))
+                self._end(recorder, self._tapes.pop(recorder))
         self._say()
         if now - self._flushed >= FLUSH_SECONDS and not self._suspended:
             self._flushed = now
@@ -205,35 +205,35 @@ class Recorder:
         """Make the folders of streams that are new, or could not be made before."""
         with self._lock:
             new, self._new = self._new, []
-        self._tracks |= dict.fromkeys(new)
-        for recorder in [recorder for recorder, track in self._tracks.items() if track is None]:
+        self._tapes |= dict.fromkeys(new)
+        for recorder in [recorder for recorder, tape in self._tapes.items() if tape is None]:
             if self._suspended:
                 return
             try:
-                track = Track(self.folder, recorder.name, recorder.uri, self._session, self._seconds)
+                tape = Tape(self.folder, recorder.name, recorder.uri, self._session, self._seconds)
             except OSError as error:
                 self._suspend(error)
             else:
-                self._tracks[recorder] = track
+                self._tapes[recorder] = tape
                 if recorder in self._early:
-                    track.write(self._early.pop(recorder))
+                    tape.write(self._early.pop(recorder))
 
-    def _write(self, recorder: StreamRecorder, track: Track | None, item: Block | Missing | Lose) -> None:
+    def _write(self, recorder: StreamRecorder, tape: Tape | None, item: Block | Missing | Lose) -> None:
         if isinstance(item, Lose) and item.cause == TOO_SLOW:
             if recorder not in self._slow:
                 log.error("%s: the disk is too slow to record it; what is left out is a gap there", recorder.name)
             self._slow.add(recorder)
         elif isinstance(item, Block):
             self._slow.discard(recorder)
-        if track is None:
+        if tape is None:
             end = item.start + len(item.samples) if isinstance(item, Block) else item.end
             self._early[recorder] = Lose(end, item.rate, self._suspended)
             return
         try:
-            track.write(item)
+            tape.write(item)
         except OSError as error:
             self._suspend(error)
-            track.write(item)  # notes what is lost
+            tape.write(item)  # notes what is lost
 
     def _say(self) -> None:
         with self._lock:
@@ -257,14 +257,14 @@ class Recorder:
         self._lines.clear()
 
     def _flush(self, now: float) -> None:
-        tracks = [track for track in self._tracks.values() if track is not None]
+        tapes = [tape for tape in self._tapes.values() if tape is not None]
         try:
-            for track in tracks:
-                track.flush()
+            for tape in tapes:
+                tape.flush()
             if now - self._synced >= SYNC_SECONDS:
                 self._synced = now
-                for track in tracks:
-                    track.sync()
+                for tape in tapes:
+                    tape.sync()
                 self._said.sync()
                 sync_folder(self.folder)
             if self._free() < self._reserve:
@@ -278,9 +278,9 @@ class Recorder:
 
     def _suspend(self, error: OSError) -> None:
         cause = DISK_FULL if error.errno in _FULL else CANNOT_WRITE
-        for track in self._tracks.values():
-            if track is not None:
-                track.suspend(cause)
+        for tape in self._tapes.values():
+            if tape is not None:
+                tape.suspend(cause)
         if not self._suspended:
             self._since = time.monotonic()
             log.error(
@@ -300,15 +300,15 @@ class Recorder:
             return
         log.warning("recording into %s goes on; %.0f s were not recorded", self.folder, time.monotonic() - self._since)
         self._suspended = ""
-        for track in self._tracks.values():
-            if track is not None:
-                track.resume()
+        for tape in self._tapes.values():
+            if tape is not None:
+                tape.resume()
 
-    def _end(self, recorder: StreamRecorder, track: Track | None) -> None:
-        if track is None:
+    def _end(self, recorder: StreamRecorder, tape: Tape | None) -> None:
+        if tape is None:
             return
         try:
-            track.close()
+            tape.close()
         except OSError as error:
             log.error("the end of %s could not be recorded: %s", recorder.name, error.strerror)
 

@@ -25,10 +25,10 @@ class Lose:
     cause: str
 
 
-class Track:
+class Tape:
     """Writes down one stream.
 
-    After an OSError call `suspend`; the track then only notes what it loses, until `resume`.
+    After an OSError call `suspend`; the tape then only notes what it loses, until `resume`.
 
     Args:
         recording: folder of the recording.
