@@ -65,6 +65,7 @@ class RecordingSource(Source):
 
     Attributes:
         recorded_uri: where the audio came from.
+        complete: whether `pieces` has come to the recorded end of the stream; a run that was killed has left none.
     """
 
     live: ClassVar[bool] = False
@@ -77,6 +78,7 @@ class RecordingSource(Source):
             raise DataError(f"{folder / INDEX} cannot be read: {error.strerror}; check its permissions") from error
         if first.get("type") != "stream" or not isinstance(first.get("name"), str):
             raise DataError(f"{folder / INDEX} does not begin as an index does; take it from a copy of the recording")
+        self.complete = False
         self.recorded_uri = str(first.get("uri", ""))
         super().__init__(f"file:{folder}", name or first["name"], True)
 
@@ -95,6 +97,7 @@ class RecordingSource(Source):
         Raises:
             SourceError: a file that cannot be read at all.
         """
+        self.complete = False
         reader: _SegmentReader | None = None
         try:
             for line in read_lines(self.folder / INDEX):
@@ -109,6 +112,8 @@ class RecordingSource(Source):
                     yield from reader.read(line)
                 elif kind == "gap":
                     yield Missing(line["end"], line["rate"], line["cause"])
+                elif kind == "end":
+                    self.complete = True
         except OSError as error:
             raise SourceError(f"{self.uri} cannot be read on: {error.strerror or error}; check the disk") from error
         except (KeyError, TypeError, ValueError) as error:
