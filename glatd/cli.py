@@ -149,6 +149,33 @@ def check(config: Path) -> int:
     return 0
 
 
+@cli.command()
+@click.option("--config", type=PATH, help="Configuration file (glatd.toml), whose sources are listened to.")
+@click.option("--record", type=PATH, metavar="DIR", help="Is there room for recordings in this folder?")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def doctor(config: Path | None, record: Path | None, form: str) -> int:
+    """What is wrong on this machine, and how to mend it; exit code 1 where something is."""
+    from glatd.daemon.doctor.visit import visit
+
+    return visit(config, record, form)
+
+
+@cli.command()
+@click.argument("endpoint")
+@click.argument("do", metavar="version|list|add|remove|mute|unmute|reload")
+@click.argument("what", required=False, metavar="[[NAME=]URI|NAME]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--timeout", type=float, default=15.0, help="Seconds to wait for the reply.", show_default=True)
+def control(endpoint: str, do: str, what: str | None, form: str, timeout: float) -> int:
+    """Tell the glatd whose control socket is ENDPOINT to add, remove or mute a stream."""
+    from glatd.clients.control import ask
+    from glatd.clients.remote import lines, values
+
+    reply = ask(endpoint, do, timeout=timeout, **values(do, what))
+    click.echo("\n".join(lines(do, reply, form)))
+    return 0
+
+
 @cli.group(no_args_is_help=False)
 def engine() -> None:
     """Compile a weights bundle, and look at what was compiled."""

@@ -137,7 +137,7 @@ def parse_request(payload: bytes) -> tuple[str, list[str]]:
         request = msgpack.unpackb(payload)
     except Exception as error:  # msgpack raises errors of many kinds
         raise ProtocolError(
-            f"a request of {len(payload)} bytes is no msgpack: {error or type(error).__name__}"
+            f"a request of {len(payload)} bytes is no msgpack: {str(error) or type(error).__name__}"
         ) from error
     if not isinstance(request, dict):
         raise ProtocolError(f"a request must be a map, this is a {type(request).__name__}")

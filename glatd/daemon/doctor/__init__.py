@@ -1,0 +1,1 @@
+"""`glatd doctor`: what is wrong on this machine, and how to mend it. Each check has its limit of time."""
