@@ -1,18 +1,20 @@
 """Raw interleaved PCM: what its bytes mean, and what a URI says about them."""
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.daemon.sources.base import pick_channel
 from glatd.errors import ConfigError
 
 ENCODINGS = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "u8": 1}  # bytes a sample
-_KEYS = ("rate", "format", "channels")
+_KEYS = ("rate", "format", "channels", "channel")
 _RATES = (8_000, 384_000)  # Hz, what the resampler is tested for
-_MOST_CHANNELS = 64
+MOST_CHANNELS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class PcmFormat:
     rate: int = 48_000  # Hz
     encoding: str = "s16le"  # a key of ENCODINGS
     channels: int = 1
+    channel: int | None = None  # the only one taken, 1 for the first; None: all
 
     @property
     def frame_bytes(self) -> int:
@@ -33,8 +36,17 @@ class PcmFormat:
         """As in `Block`; float32 cannot hold more than 24."""
         return {"u8": 8, "s16le": 16, "s24le": 24}.get(self.encoding)
 
+    @property
+    def query(self) -> str:
+        """As `parse_format` reads it."""
+        only = f"&channel={self.channel}" if self.channel else ""
+        return f"rate={self.rate}&format={self.encoding}&channels={self.channels}{only}"
+
     def decode(self, data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
-        """Whole frames of bytes -> float32 [n, channels]; integers are divided by 2 ** (bits - 1)."""
+        """Whole frames of bytes -> float32 [n, channels], or [n, 1] if one is chosen.
+
+        Integers are divided by 2 ** (bits - 1).
+        """
         if self.encoding == "f32le":
             samples = np.frombuffer(data, "<f4").astype(np.float32)
         elif self.encoding == "s16le":
@@ -47,7 +59,7 @@ class PcmFormat:
             wide = np.zeros((len(data) // 3, 4), np.uint8)
             wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
             samples = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
-        return samples.reshape(-1, self.channels)
+        return pick_channel(samples.reshape(-1, self.channels), self.channel, self.query)
 
 
 def parse_format(query: str, where: str) -> PcmFormat:
@@ -65,8 +77,9 @@ def parse_format(query: str, where: str) -> PcmFormat:
     if encoding not in ENCODINGS:
         raise ConfigError(f"{where}: unknown format {encoding!r}; {nearest(encoding, ENCODINGS)}")
     rate = parse_count(values.get("rate", "48000"), "rate", *_RATES, where)
-    channels = parse_count(values.get("channels", "1"), "channels", 1, _MOST_CHANNELS, where)
-    return PcmFormat(rate, encoding, channels)
+    channels = parse_count(values.get("channels", "1"), "channels", 1, MOST_CHANNELS, where)
+    channel = parse_count(values["channel"], "channel", 1, channels, where) if "channel" in values else None
+    return PcmFormat(rate, encoding, channels, channel)
 
 
 def parse_query(query: str, keys: tuple[str, ...], where: str) -> dict[str, str]:
@@ -88,7 +101,7 @@ def parse_count(text: str, key: str, least: int, most: int, where: str) -> int:
     return int(text)
 
 
-def nearest(word: str, known: "tuple[str, ...] | dict[str, int]") -> str:
+def nearest(word: str, known: Collection[str]) -> str:
     """The remedy for a misspelt word."""
     near = difflib.get_close_matches(word.lower(), known, 1, 0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from glatd.audio import Block
 from glatd.daemon.sources.base import Source, safe_name
+from glatd.daemon.sources.flood import FloodMeter
 from glatd.daemon.sources.patience import Abandoned, call_within
 from glatd.daemon.sources.pcm import PcmFormat
 from glatd.errors import SourceError
@@ -25,9 +26,8 @@ class TcpPcmSource(Source):
 
     def __init__(self, host: str, port: int, pcm: PcmFormat, name: str | None = None) -> None:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        query = f"rate={pcm.rate}&format={pcm.encoding}&channels={pcm.channels}"
         default = safe_name(f"{host}_{port}", "tcp")
-        super().__init__(f"tcp://{address}?{query}", name or default, name is not None)
+        super().__init__(f"tcp://{address}?{pcm.query}", name or default, name is not None)
         self._address = (host, port)
         self._pcm = pcm
 
@@ -35,7 +35,8 @@ class TcpPcmSource(Source):
         """One block for each piece that arrives; ends when the server closes the connection.
 
         Raises:
-            SourceError: no connection within 5 s, a connection that breaks, no byte for 10 s.
+            SourceError: no connection within 5 s, a connection that breaks, no byte for 10 s, a sender that
+                is faster than its rate for long.
         """
         if self._stopped.is_set():
             return
@@ -58,6 +59,7 @@ class TcpPcmSource(Source):
     def _receive(self, connection: socket.socket) -> Iterator[Block]:
         connection.settimeout(_POLL_S)
         pcm = self._pcm
+        flood = FloodMeter(self.uri, pcm.rate)
         start = 0
         partial = b""
         heard = time.monotonic()
@@ -79,6 +81,7 @@ class TcpPcmSource(Source):
             if whole == 0:
                 continue
             samples = pcm.decode(data[:whole])
+            flood.push(len(samples), heard)
             yield Block(start, samples, pcm.rate, heard, pcm.bits)
             start += len(samples)
 

@@ -1,18 +1,37 @@
 """`[NAME=]URI` -> a source that is not yet opened."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from glatd.daemon.sources.base import NAME, Source
+from glatd.daemon.sources.base import NAME, Source, safe_name
 from glatd.daemon.sources.file import FileSource
+from glatd.daemon.sources.hidden import without_password as without_password  # for those who print URIs
 from glatd.daemon.sources.mic import parse_mic
-from glatd.daemon.sources.pcm import nearest, parse_format
+from glatd.daemon.sources.network import NetworkSource
+from glatd.daemon.sources.pcm import MOST_CHANNELS, PcmFormat, nearest, parse_count, parse_format
 from glatd.daemon.sources.pcm_tcp import TcpPcmSource
+from glatd.daemon.sources.pcm_udp import UdpPcmSource
+from glatd.daemon.sources.target import network_target, rtp_target
 from glatd.errors import ConfigError
 
-_EXAMPLES = "mic: | mic:NAME | file:PATH | tcp://HOST:PORT?rate=48000&format=s16le&channels=1"
-_KNOWN = ("mic", "file", "tcp")
-_LATER = ("rtsp", "rtsps", "rtmp", "http", "https", "srt", "rtp", "udp", "zmq+tcp")
+_PCM = "HOST:PORT?rate=48000&format=s16le&channels=1"
+# What to write, by scheme.
+_EXAMPLES = {
+    "mic": "mic: | mic:NAME",
+    "file": "file:PATH",
+    "rtsp": "rtsp://USER:PASSWORD@HOST/PATH",
+    "rtsps": "rtsps://HOST/PATH",
+    "rtmp": "rtmp://HOST/APP/STREAM",
+    "rtmps": "rtmps://HOST/APP/STREAM",
+    "http": "http://HOST/MOUNT",
+    "https": "https://HOST/PLAYLIST.m3u8",
+    "rtp": "rtp:PATH.sdp",
+    "tcp": f"tcp://{_PCM}",
+    "udp": f"udp://{_PCM}",
+}
+_USUAL = " | ".join(_EXAMPLES[scheme] for scheme in ("mic", "file", "rtsp", "http", "tcp"))
 
 
 def parse_source(text: str) -> Source:
@@ -23,14 +42,22 @@ def parse_source(text: str) -> Source:
     """
     name, uri = _split_name(text)
     scheme, colon, rest = uri.partition(":")
-    if not colon or scheme.lower() not in _KNOWN:
+    if not colon or scheme.lower() not in _EXAMPLES:
         raise ConfigError(_unknown(uri, scheme, bool(colon)))
     scheme = scheme.lower()
     if scheme == "mic":
         return parse_mic(rest, name)
     if scheme == "file":
-        return FileSource(_path(rest, uri), name)
-    return _parse_tcp(uri, name)
+        path, channel = _path(rest, uri, scheme)
+        return FileSource(path, name, channel)
+    if scheme == "rtp":
+        path, channel = _path(rest, uri, scheme)
+        return NetworkSource(rtp_target(path), name or safe_name(path.stem, "rtp"), name is not None, channel)
+    if scheme == "tcp":
+        return _parse_pcm(uri, name, TcpPcmSource)
+    if scheme == "udp":
+        return _parse_pcm(uri, name, UdpPcmSource)
+    return _parse_network(uri, name)
 
 
 def _split_name(text: str) -> tuple[str | None, str]:
@@ -47,45 +74,51 @@ def _split_name(text: str) -> tuple[str | None, str]:
 def _unknown(uri: str, scheme: str, is_uri: bool) -> str:
     shown = without_password(uri)
     if not is_uri:
-        remedy = f"did you mean '{scheme}:'?" if scheme in _KNOWN else f"for a recording write 'file:{shown}'"
-        return f"source {shown!r} has no scheme; {remedy} (known: {_EXAMPLES})"
-    if scheme.lower() in _LATER:
-        return f"source {shown!r}: {scheme}: is not supported yet; known: {_EXAMPLES}"
-    return f"source {shown!r}: unknown scheme {scheme!r}; {nearest(scheme, _KNOWN)} (known: {_EXAMPLES})"
+        remedy = f"did you mean '{scheme}:'?" if scheme in _EXAMPLES else f"for a recording write 'file:{shown}'"
+        return f"source {shown!r} has no scheme; {remedy} (for example: {_USUAL})"
+    return f"source {shown!r}: unknown scheme {scheme!r}; {nearest(scheme, _EXAMPLES)} (for example: {_USUAL})"
 
 
-def _path(rest: str, uri: str) -> Path:
-    """`file:PATH` takes the path as it stands, `file:///PATH` (RFC 8089) with its %-escapes."""
+def _path(rest: str, uri: str, scheme: str) -> tuple[Path, int | None]:
+    """`file:PATH` takes the path as it stands, `file:///PATH` (RFC 8089) with its %-escapes; and `?channel=`."""
+    channel = None
+    # Names of files may have question marks; options look like options.
+    if match := re.fullmatch(r"(.*)\?channel=(.*)", rest):
+        rest, channel = match[1], _channel(match[2], f"source {uri!r}")
     if rest.startswith("//"):
         parts = urlsplit(f"file:{rest}")
         if parts.netloc not in ("", "localhost"):
             raise ConfigError(f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH")
         rest = unquote(parts.path)
     if not rest or "\0" in rest:
-        raise ConfigError(f"source {uri!r} names no file; write file:PATH")
-    return Path(rest).expanduser() if rest.startswith("~/") else Path(rest)
+        raise ConfigError(f"source {uri!r} names no file; write {_EXAMPLES[scheme]}")
+    return Path(rest).expanduser() if rest.startswith("~/") else Path(rest), channel
 
 
-def _parse_tcp(uri: str, name: str | None) -> Source:
+def _channel(text: str, where: str) -> int:
+    return parse_count(text, "channel", 1, MOST_CHANNELS, where)
+
+
+def _parse_network(uri: str, name: str | None) -> Source:
+    target, values = network_target(uri)
+    channel = _channel(values["channel"], f"source {target.shown!r}") if "channel" in values else None
+    parts = urlsplit(target.url)
+    default = safe_name(f"{parts.netloc.rpartition('@')[2]}{parts.path}", parts.scheme)
+    return NetworkSource(target, name or default, name is not None, channel)
+
+
+def _parse_pcm(uri: str, name: str | None, make: Callable[[str, int, PcmFormat, str | None], Source]) -> Source:
     shown = without_password(uri)
+    scheme = uri.partition(":")[0].lower()
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"source {shown!r}: {error}; write tcp://HOST:PORT") from error
+        raise ConfigError(f"source {shown!r}: {error}; write {scheme}://HOST:PORT") from error
     if not host or not port:
-        raise ConfigError(f"source {shown!r} needs a host and a port; write tcp://HOST:PORT")
+        raise ConfigError(f"source {shown!r} needs a host and a port; write {scheme}://HOST:PORT")
     if "@" in parts.netloc:
-        raise ConfigError(f"source {shown!r}: raw PCM knows no user and password; write tcp://HOST:PORT")
+        raise ConfigError(f"source {shown!r}: raw PCM knows no user and password; write {scheme}://HOST:PORT")
     if parts.path not in ("", "/") or parts.fragment:
-        raise ConfigError(f"source {shown!r}: raw PCM knows no path; write {_EXAMPLES.split(' | ')[-1]}")
-    return TcpPcmSource(host, port, parse_format(parts.query, f"source {shown!r}"), name)
-
-
-def without_password(uri: str) -> str:
-    """The URI with what stands before an `@` in its address hidden."""
-    scheme, slashes, rest = uri.partition("://")
-    ends = [at for at in map(rest.find, "/?#") if at >= 0]
-    end = min(ends, default=len(rest))
-    login, at, address = rest[:end].rpartition("@")
-    return f"{scheme}://***@{address}{rest[end:]}" if slashes and at and login else uri
+        raise ConfigError(f"source {shown!r}: raw PCM knows no path; write {_EXAMPLES[scheme]}")
+    return make(host, port, parse_format(parts.query, f"source {shown!r}"), name)

@@ -9,7 +9,9 @@ import pytest
 from glatd.daemon.sources.base import NAME, Source, unique_names
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.mic import MicSource
+from glatd.daemon.sources.network import NetworkSource
 from glatd.daemon.sources.pcm_tcp import TcpPcmSource
+from glatd.daemon.sources.pcm_udp import UdpPcmSource
 from glatd.daemon.sources.uri import parse_source, without_password
 from glatd.errors import ConfigError
 
@@ -34,6 +36,26 @@ TCP = "tcp://camera.local:5000?rate=16000&format=s24le&channels=2"
         ("dog=file:x.wav", FileSource, "dog", True, "file:x.wav"),
         ("FILE:x.wav", FileSource, "x", False, "file:x.wav"),
         (TCP, TcpPcmSource, "camera.local_5000", False, TCP),
+        ("file:x.wav?channel=2", FileSource, "x", False, "file:x.wav?channel=2"),
+        ("file:what?.wav", FileSource, "what", False, "file:what?.wav"),
+        ("rtp:/a/mixer.sdp", NetworkSource, "mixer", False, "rtp:/a/mixer.sdp"),
+        (
+            "rtsp://me:secret@cam.local:8554/yard/1?channel=1&subtype=0#transport=udp",
+            NetworkSource,
+            "cam.local_8554_yard_1",
+            False,
+            "rtsp://***@cam.local:8554/yard/1?channel=1&subtype=0#transport=udp",
+        ),
+        ("gate=HTTP://radio/live", NetworkSource, "gate", True, "HTTP://radio/live"),
+        ("https://radio/a/b.m3u8?key=1", NetworkSource, "radio_a_b.m3u8", False, "https://radio/a/b.m3u8?key=***"),
+        ("rtmp://h/live/x", NetworkSource, "h_live_x", False, "rtmp://h/live/x"),
+        (
+            "udp://0.0.0.0:9000?channels=2&channel=2",
+            UdpPcmSource,
+            "0.0.0.0_9000",
+            False,
+            "udp://0.0.0.0:9000?rate=48000&format=s16le&channels=2&channel=2",
+        ),
         (
             "tcp://[::1]:5000",
             TcpPcmSource,
@@ -70,10 +92,17 @@ def test_home_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
         ("yard=dog.wav", r"write 'file:dog\.wav'"),
         ("mike:x", "unknown scheme 'mike'; did you mean 'mic'"),
         ("tpc://h:1", "unknown scheme 'tpc'; did you mean 'tcp'"),
-        ("gopher://h/", r"unknown scheme 'gopher'; known are mic, file, tcp"),
-        ("rtsp://user:secret@cam/1", r"'rtsp://\*\*\*@cam/1': rtsp: is not supported yet; known: mic:"),
-        ("udp://h:1", "udp: is not supported yet"),
-        ("zmq+tcp://h:1", r"zmq\+tcp: is not supported yet"),
+        ("gopher://h/", r"unknown scheme 'gopher'; known are mic, file, rtsp"),
+        ("rtsp://me:secret@/1", r"'rtsp://\*\*\*@/1' needs a host; write rtsp://HOST/PATH"),
+        ("rtsp://me:secret@cam/1#transport=tpc", r"@cam/1#transport=tpc': unknown transport 'tpc'; did you mean 'tcp'"),
+        ("rtsp://cam/1#channels=1", "unknown key 'channels'; did you mean 'channel'"),
+        ("http://cam/1?token=secret#channel=0", r"token=\*\*\*#channel=0': channel='0' must be a whole number from 1"),
+        ("http://cam:x/1", "Port could not be cast"),
+        ("http:/cam/1", "needs a host"),
+        ("rtp:", r"names no file; write rtp:PATH\.sdp"),
+        ("file:x.wav?channel=two", "channel='two' must be a whole number"),
+        ("udp://h", "needs a host and a port; write udp://HOST:PORT"),
+        ("tcp://h:1?channels=2&channel=3", "channel='3' must be a whole number from 1 to 2"),
         ("a b=mic:", "source name 'a b' must be 1 to 64 letters"),
         ("=mic:", "source name '' must be"),
         (f"{'x' * 65}=mic:", "must be 1 to 64"),
@@ -133,6 +162,9 @@ def test_a_name_chosen_twice_is_an_error() -> None:
         ("rtsp://user:p@ss@cam:554?a=b@c", "rtsp://***@cam:554?a=b@c"),
         ("tcp://host:1?x=a@b", "tcp://host:1?x=a@b"),
         ("file:a@b", "file:a@b"),
+        ("http://cam/x?token=abc&fps=5&access_token=d#k=1", "http://cam/x?token=***&fps=5&access_token=***#k=1"),
+        ("https://cam/x?a=1&Key=abc&password=d&auth=e", "https://cam/x?a=1&Key=***&password=***&auth=***"),
+        ("srt://h:1?passphrase=long+secret&mode=caller", "srt://h:1?passphrase=***&mode=caller"),
     ],
 )
 def test_passwords_are_hidden(uri: str, shown: str) -> None:

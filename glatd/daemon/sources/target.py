@@ -1,0 +1,72 @@
+"""What FFmpeg is asked to open for the URI of a network stream, and with which options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from glatd.daemon.sources.hidden import without_password
+from glatd.daemon.sources.pcm import nearest, parse_query
+from glatd.errors import ConfigError
+
+NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
+_TRANSPORTS = {"tcp": "through the connection itself", "udp": "in datagrams", "http": "in an HTTP tunnel"}
+
+# FFmpeg looks at this much, in bytes and microseconds, before it says what a stream is; it ends as soon as
+# it knows. What it takes to know is waited for at every reconnect.
+_PROBE = {"probesize": "65536", "analyzeduration": "1000000", "fflags": "nobuffer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What FFmpeg is asked to open.
+
+    Attributes:
+        url: with its password.
+        shown: the same as it may be printed.
+        options: FFmpeg's, of the protocol and the format.
+        format: FFmpeg's name of it, where it cannot find out.
+        rtp: whether its sound comes in RTP packets.
+    """
+
+    url: str
+    shown: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
+    rtp: bool = False
+
+
+def network_target(uri: str) -> tuple[Target, dict[str, str]]:
+    """The target of `rtsp://`, `rtmp://`, `http://` and their TLS kin, and the options of ours in it.
+
+    Options stand behind a `#`, which no server ever sees: what is behind a `?` is the server's own.
+
+    Raises:
+        ConfigError: no host, an option that is not known.
+    """
+    url, _, options = uri.partition("#")
+    shown = without_password(uri)
+    scheme = url.partition(":")[0].lower()
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"source {shown!r}: {error}; write {scheme}://HOST:PORT/PATH") from error
+    if not host:
+        raise ConfigError(f"source {shown!r} needs a host; write {scheme}://HOST/PATH")
+    keys = ("transport", "channel") if scheme in ("rtsp", "rtsps") else ("channel",)
+    values = parse_query(options, keys, f"source {shown!r}")
+    ffmpeg = dict(_PROBE)
+    if scheme in ("rtsp", "rtsps"):
+        transport = values.get("transport", "tcp")
+        if transport not in _TRANSPORTS:
+            raise ConfigError(f"source {shown!r}: unknown transport {transport!r}; {nearest(transport, _TRANSPORTS)}")
+        # Of a camera only the sound is asked for, so no picture is even sent.
+        ffmpeg |= {"rtsp_transport": transport, "allowed_media_types": "audio", "analyzeduration": "0"}
+    return Target(url, shown, ffmpeg, rtp=scheme in ("rtsp", "rtsps")), values
+
+
+def rtp_target(path: Path) -> Target:
+    """The target of `rtp:PATH.sdp`: datagrams that arrive here, as the SDP file (RFC 8866) describes them."""
+    ffmpeg = _PROBE | {"analyzeduration": "0", "protocol_whitelist": "file,crypto,rtp,udp"}
+    return Target(str(path), f"rtp:{path}", ffmpeg, "sdp", True)
