@@ -42,9 +42,14 @@ def open_recording(folder: Path) -> Recording:
     if not is_recording(folder):
         raise DataError(f"{folder} has no {HEADER}; name a folder that `glatd run --record` has made")
     header = read_header(folder)
-    folders = [path for path in folder.iterdir() if path.name.startswith(STREAM) and (path / INDEX).is_file()]
+    # A kill may have come between a folder and the first line of its index.
+    folders = [path for path in folder.iterdir() if path.name.startswith(STREAM) and _has_begun(path / INDEX)]
     sources = [RecordingSource(path) for path in sorted(folders, key=_order)]
     return Recording(folder, header, tuple(sources))
+
+
+def _has_begun(index: Path) -> bool:
+    return index.is_file() and next(read_lines(index), None) is not None
 
 
 def _order(path: Path) -> tuple[str, int]:

@@ -42,7 +42,15 @@ class Tape:
 
     def __init__(self, recording: Path, name: str, uri: str, session: str, seconds: float) -> None:
         self.folder, self._seconds = _new_folder(recording, name), seconds
-        self._index = LineFile(self.folder / INDEX)
+        try:
+            self._index = LineFile(self.folder / INDEX)
+            self._index.append(
+                [as_line({"v": VERSION, "type": "stream", "name": name, "uri": uri, "session": session})]
+            )
+        except OSError:
+            (self.folder / INDEX).unlink(missing_ok=True)
+            self.folder.rmdir()
+            raise
         self._lines: list[str] = []  # of the index, to be written
         self._segment: Segment | None = None
         self._segments = 0
@@ -53,8 +61,6 @@ class Tape:
         self._suspended = ""  # the cause
         self._fit = DelayFit()
         self._arrival: float | None = None  # monotonic s of the newest sample
-        self._note(v=VERSION, type="stream", name=name, uri=uri, session=session)
-        self._write_lines()
 
     def write(self, item: Block | Missing | Lose) -> None:
         """Take what came, in order.

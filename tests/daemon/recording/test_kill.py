@@ -22,8 +22,8 @@ from tests.daemon.recording.making import exact, joined, same_bits
 RATE = 16_000  # Hz
 
 
-def record_and_kill(folder: Path, bits: int | None, channels: int, seconds: float) -> int:
-    """Kill a recording process some time after its first line; samples that it had taken."""
+def record_and_kill(folder: Path, bits: int | None, channels: int, seconds: float, written: bool = False) -> int:
+    """Kill a recording process some time after its first line, or after it has written something; samples it took."""
     script = str(Path(__file__).with_name("writing_process.py"))
     command = [
         sys.executable,
@@ -36,6 +36,8 @@ def record_and_kill(folder: Path, bits: int | None, channels: int, seconds: floa
         assert process.stdout is not None
         try:
             first = process.stdout.readline()
+            while written and not _has_written(folder / "stream-yard" / INDEX):
+                time.sleep(0.01)
             time.sleep(seconds)
         finally:
             process.send_signal(signal.SIGKILL)
@@ -43,9 +45,16 @@ def record_and_kill(folder: Path, bits: int | None, channels: int, seconds: floa
     return int([line for line in lines if line.endswith("\n")][-1])
 
 
+def _has_written(index: Path) -> bool:
+    return index.exists() and any(line["type"] == "flushed" for line in read_lines(index))
+
+
 def check(folder: Path, bits: int | None, channels: int, taken: int) -> int:
     """The recording is a beginning of what was taken, and so is each of its files; samples read."""
-    (source,) = open_recording(folder).streams
+    streams = open_recording(folder).streams
+    if not streams:
+        return 0
+    (source,) = streams
     pieces = joined(source.pieces())
     assert not [piece for piece in pieces if isinstance(piece, Missing)]
     read = 0
@@ -77,7 +86,7 @@ KINDS: list[tuple[int | None, int]] = [(16, 1), (24, 6), (None, 2)]
 
 @pytest.mark.parametrize(("bits", "channels"), KINDS)
 def test_a_kill_leaves_a_recording(tmp_path: Path, bits: int | None, channels: int) -> None:
-    taken = record_and_kill(tmp_path / "rec", bits, channels, random.uniform(0.1, 0.6))
+    taken = record_and_kill(tmp_path / "rec", bits, channels, random.uniform(0.0, 0.5), True)
     assert check(tmp_path / "rec", bits, channels, taken) > 0
 
 
