@@ -65,7 +65,8 @@ def check_geometry(folder: Path, manifest: Manifest) -> None:
         for text, bad in (
             (
                 f"frames {sizes.frames} for a window of {sizes.window} at stride {sizes.stride}",
-                sizes.frames != -(-sizes.window // sizes.stride),
+                not 0 <= sizes.window - sizes.frames * sizes.stride < sizes.stride
+                and sizes.frames != -(-sizes.window // sizes.stride),
             ),
             (f"a crop of {sizes.crop} in a window of {sizes.window}", not 0 < sizes.crop <= sizes.window),
             (f"{sizes.crops} crops", sizes.crops < 1),

@@ -74,7 +74,7 @@ def geometry(model: Glat, grid: str) -> Geometry:
         crop=spec.crop,
         crops=spec.crops,
         stride=backbone.stride,
-        frames=-(-spec.window // backbone.stride),
+        frames=backbone.output_frames(spec.window),
         grid=grid,
     )
 

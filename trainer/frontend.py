@@ -6,6 +6,7 @@ A filter in front of the transform (MN's pre-emphasis) is folded into the kernel
 is a pure function of a fixed stretch of samples around its centre, the same offline and live.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,10 @@ class FrontendSpec:
     fmin: float  # Hz
     fmax: float  # Hz
     preemphasis: float  # y[i] = x[i + 1] - preemphasis * x[i]
-    log_offset: float  # ln(power + log_offset)
+    log_offset: float  # ln(power + log_offset), or 10 log10(max(power, log_offset)) in decibels
+    mel: str = "kaldi"  # or "slaney"
+    periodic: bool = False  # the window, a Hann one: as a part of an endless cosine, or symmetric
+    decibels: bool = False
 
     @property
     def left(self) -> int:
@@ -47,6 +51,8 @@ class FrontendSpec:
     @property
     def silence(self) -> float:
         """The value of every bin of a frame of digital silence."""
+        if self.decibels:
+            return float(10 * np.log10(np.float32(self.log_offset)))
         return float(np.log(np.float32(self.log_offset)))
 
 
@@ -65,6 +71,24 @@ MN_FRONTEND = FrontendSpec(
     log_offset=1e-5,
 )
 
+# PANNs `pytorch/models.py` (Spectrogram and LogmelFilterBank of torchlibrosa, which follow librosa), for
+# CNN10 and ResNet38: no top_db, ref 1.
+PANNS_FRONTEND = FrontendSpec(
+    name="panns",
+    rate=32_000,
+    n_fft=1024,
+    win_length=1024,
+    hop=320,
+    n_mels=64,
+    fmin=50.0,
+    fmax=14_000.0,
+    preemphasis=0.0,
+    log_offset=1e-10,
+    mel="slaney",
+    periodic=True,
+    decibels=True,
+)
+
 
 def kaldi_mel(spec: FrontendSpec) -> NDArray[np.float64]:
     """Triangular filters, equally spaced and triangular in Kaldi's mel 1127 ln(1 + f / 700).
@@ -80,9 +104,33 @@ def kaldi_mel(spec: FrontendSpec) -> NDArray[np.float64]:
     return np.pad(np.maximum(weights, 0.0), ((0, 0), (0, 1)))
 
 
+def slaney_mel(spec: FrontendSpec) -> NDArray[np.float64]:
+    """Triangular filters in Hz, equally spaced in Slaney's mel, each of area 2 / width (librosa `filters.mel`).
+
+    Shape [n_mels, n_fft // 2 + 1]. Slaney's mel is linear, 200/3 Hz each, up to 1 kHz, and above it
+    logarithmic, 27 of them for a factor of 6.4.
+    """
+    linear, corner, step = 200.0 / 3.0, 1000.0, np.log(6.4) / 27.0
+    low, high = (
+        f / linear if f < corner else corner / linear + np.log(f / corner) / step for f in (spec.fmin, spec.fmax)
+    )
+    mel = np.linspace(low, high, spec.n_mels + 2)
+    above = corner * np.exp(step * (mel - corner / linear))
+    edges = np.where(mel < corner / linear, linear * mel, above)
+    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    frequency = np.arange(spec.n_fft // 2 + 1) * (spec.rate / spec.n_fft)
+    weights = np.minimum((frequency - left) / (centre - left), (right - frequency) / (right - centre))
+    area: NDArray[np.float64] = np.maximum(weights, 0.0) * (2.0 / (right - left))
+    return area
+
+
+MEL = {"kaldi": kaldi_mel, "slaney": slaney_mel}
+
+
 def fourier_kernel(spec: FrontendSpec, bins: NDArray[np.intp]) -> NDArray[np.float64]:
     """Cosine and sine parts of the windowed transform at `bins`: [2 * len(bins), win_length]."""
-    window = np.hanning(spec.win_length)  # symmetric, not periodic
+    # np.hanning is symmetric; a periodic window is one sample of it short.
+    window = np.hanning(spec.win_length + 1)[:-1] if spec.periodic else np.hanning(spec.win_length)
     n = np.arange(spec.win_length) + (spec.n_fft - spec.win_length) // 2
     angle = 2.0 * np.pi * ((bins[:, None] * n) % spec.n_fft) / spec.n_fft
     return np.concatenate([np.cos(angle), -np.sin(angle)]) * window
@@ -98,7 +146,7 @@ class Frontend(nn.Module):
     def __init__(self, spec: FrontendSpec) -> None:
         super().__init__()
         self.spec = spec
-        weights = kaldi_mel(spec)
+        weights = MEL[spec.mel](spec)
         used = np.flatnonzero(weights.any(axis=0))
         kernel = fourier_kernel(spec, used)
         folded = kernel
@@ -117,7 +165,7 @@ class Frontend(nn.Module):
                 centre of the first frame.
 
         Returns:
-            [B, T, n_mels] float32, natural logarithm of power.
+            [B, T, n_mels] float32, natural logarithm of power, or decibels.
         """
         return self._log_mel(samples, self.folded)
 
@@ -142,4 +190,6 @@ class Frontend(nn.Module):
         real, imaginary = spectrum.chunk(2, dim=1)
         power = real * real + imaginary * imaginary
         mel = torch.matmul(self.mel, power)
+        if self.spec.decibels:
+            return (10.0 / math.log(10.0) * torch.log(mel.clamp(min=self.spec.log_offset))).transpose(1, 2)
         return torch.log(mel + self.spec.log_offset).transpose(1, 2)

@@ -77,7 +77,7 @@ class Glat(nn.Module):
     def grid(self, name: str) -> Grid:
         """The table of crops of grid `name` for these sizes."""
         spec, backbone = self.spec, self.global_stream
-        frames = -(-spec.window // backbone.stride)
+        frames = backbone.output_frames(spec.window)
         if name == "stream":
             return stream_grid(frames, spec.window, spec.crop, backbone.stride)
         hop = backbone.frontend.hop

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from glatd.errors import ConfigError
+from glatd.trainer.backbones.cnn10 import CNN10
 from glatd.trainer.backbones.mn import MN
 from glatd.trainer.backbones.spec import Backbone
 
-BACKBONES: dict[str, Callable[..., Backbone]] = {"mn": MN}
+BACKBONES: dict[str, Callable[..., Backbone]] = {"cnn10": CNN10, "mn": MN}
 
 
 def make_backbone(config: dict[str, int | float | str | bool]) -> Backbone:

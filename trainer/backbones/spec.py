@@ -12,13 +12,17 @@ class Backbone(nn.Module, ABC):
     """Log-mel frames -> feature -> clip logits and frame logits.
 
     Shapes: frames [B, T, M] float32 as the front end gives them (the backbone normalises them
-    itself), feature [B, D, F], clip logits [B, C], frame logits [B, C, F]; F = ceil(T / stride).
+    itself), feature [B, D, F], clip logits [B, C], frame logits [B, C, F]; F = `output_frames(T)`.
     """
 
     frontend: ClassVar[FrontendSpec]
     stride: ClassVar[int]  # mel frames an output frame
     feature_size: int  # D
     config: dict[str, int | float | str | bool]  # arguments that make the network again, and its name
+
+    def output_frames(self, frames: int) -> int:
+        """F for T mel frames: strided convolutions begin a last frame, poolings that drop a rest do not."""
+        return -(-frames // self.stride)
 
     @abstractmethod
     def feature(self, frames: Tensor) -> Tensor:
