@@ -120,11 +120,16 @@ def listen(endpoint: str, stream: str, label: str | None, form: str, timeout: fl
 @cli.command()
 def devices() -> int:
     """List the microphones."""
-    from glatd.daemon.sources.mic import list_input_devices
+    from glatd.daemon.sources.devices import list_input_devices, with_lasting_names
 
-    for device in list_input_devices():
+    listed = with_lasting_names(list_input_devices())
+    for device in listed:
         mark = "*" if device.default else " "
-        click.echo(f"{mark} mic:{device.name}  ({device.channels} channels, {device.rate:g} Hz)")
+        many = "channels" if device.channels > 1 else "channel"
+        known = "as its source has them" if device.guessed else f"{device.channels} {many}, {device.rate:g} Hz"
+        click.echo(f"{mark} mic:{device.name}  ({known})")
+    if any(device.channels > 1 or device.guessed for device in listed):
+        click.echo("A microphone's second channel alone: mic:NAME?channel=2")
     return 0
 
 

@@ -1,11 +1,13 @@
 """The real path of a microphone: PortAudio, ALSA, PulseAudio; and which device is meant."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,17 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glatd.daemon.sources.devices import Device, choose
-from glatd.daemon.sources.mic import Capture
+from glatd.daemon.sources.capture import AUDIO_HEAD, Recorder
+from glatd.daemon.sources.devices import Device, choose, with_lasting_names
 from glatd.errors import SourceError
 from tests.virtual_mic import RATE, VirtualMic
 
 RECORD = Path(__file__).with_name("record.py")
 # As on a machine that lacks the library.
-MISSING = "import ctypes.util; ctypes.util.find_library = lambda name: None; "
+MISSING = "import ctypes.util; ctypes.util.find_library = lambda name: None\n"
 
 
-class Recorder:
+class Listener:
     """A process that listens to a source; see record.py."""
 
     def __init__(self, mic: VirtualMic, uri: str, seconds: float, *out: Path) -> None:
@@ -64,7 +66,7 @@ def noise(path: Path, seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
 @pytest.mark.device
 def test_what_was_played_arrives_to_the_sample(mic: VirtualMic, tmp_path: Path) -> None:
     played = noise(tmp_path / "noise.wav", 2.0).astype(np.float32) / 2**15
-    recorder = Recorder(mic, "mic:vmic_a", 3.5, tmp_path / "heard.npy")
+    recorder = Listener(mic, "mic:vmic_a", 3.5, tmp_path / "heard.npy")
     first = recorder.tells()
     assert (first["rate"], first["channels"]) == (RATE, 1)
     assert abs(first["now"] - first["arrival"]) < 1.0
@@ -83,7 +85,7 @@ def test_what_was_played_arrives_to_the_sample(mic: VirtualMic, tmp_path: Path) 
 @pytest.mark.device
 def test_a_part_of_a_name_is_enough_and_the_default_has_none(mic: VirtualMic) -> None:
     for uri in "mic:MIC_B", "mic:":
-        recorder = Recorder(mic, uri, 0.8)
+        recorder = Listener(mic, uri, 0.8)
         assert recorder.tells()["rate"] == RATE
         assert recorder.tells()["error"] == ""
         recorder.ends()
@@ -91,7 +93,7 @@ def test_a_part_of_a_name_is_enough_and_the_default_has_none(mic: VirtualMic) ->
 
 @pytest.mark.device
 def test_the_rate_of_a_sound_server_can_be_told(mic: VirtualMic) -> None:
-    recorder = Recorder(mic, "mic:vmic_a?rate=44100&channels=2", 0.8)
+    recorder = Listener(mic, "mic:vmic_a?rate=44100&channels=2", 0.8)
     first = recorder.tells()
     assert (first["rate"], first["channels"]) == (44_100, 2)
     recorder.tells()
@@ -100,7 +102,7 @@ def test_the_rate_of_a_sound_server_can_be_told(mic: VirtualMic) -> None:
 
 @pytest.mark.device
 def test_an_unknown_device_lists_the_devices(mic: VirtualMic) -> None:
-    recorder = Recorder(mic, "mic:nowhere", 5)
+    recorder = Listener(mic, "mic:nowhere", 5)
     error = recorder.tells()["error"]
     assert "'nowhere'" in error and "vmic_a, vmic_b" in error and "\n" not in error
     recorder.ends()
@@ -108,9 +110,7 @@ def test_an_unknown_device_lists_the_devices(mic: VirtualMic) -> None:
 
 @pytest.mark.device
 def test_devices_are_listed(mic: VirtualMic) -> None:
-    code = (
-        "from glatd.daemon.sources.mic import list_input_devices as l; print([(d.name, d.rate) for d in l()])"
-    )
+    code = "from glatd.daemon.sources.mic import list_input_devices as l; print([(d.name, d.rate) for d in l()])"
     listed = subprocess.run(
         [sys.executable, "-c", code],
         env=mic.environment,
@@ -125,7 +125,7 @@ def test_devices_are_listed(mic: VirtualMic) -> None:
 
 @pytest.mark.device
 def test_stop_is_heard_at_once_even_when_nothing_comes(mic: VirtualMic) -> None:
-    recorder = Recorder(mic, "mic:vmic_b", 2.0)
+    recorder = Listener(mic, "mic:vmic_b", 2.0)
     recorder.tells()
     time.sleep(0.3)
     mic.suspend("vmic_b", True)
@@ -139,7 +139,7 @@ def test_stop_is_heard_at_once_even_when_nothing_comes(mic: VirtualMic) -> None:
 
 @pytest.mark.device
 def test_a_microphone_that_gives_nothing_has_stalled(mic: VirtualMic) -> None:
-    recorder = Recorder(mic, "mic:vmic_b", 30)
+    recorder = Listener(mic, "mic:vmic_b", 30)
     recorder.tells()
     mic.suspend("vmic_b", True)
     try:
@@ -152,7 +152,7 @@ def test_a_microphone_that_gives_nothing_has_stalled(mic: VirtualMic) -> None:
 
 @pytest.mark.device
 def test_what_the_driver_loses_without_telling_moves_the_index_on(mic: VirtualMic) -> None:
-    recorder = Recorder(mic, "mic:vmic_b", 4.5)
+    recorder = Listener(mic, "mic:vmic_b", 4.5)
     recorder.tells()
     time.sleep(1.2)
     begin = time.monotonic()
@@ -170,7 +170,7 @@ def test_what_the_driver_loses_without_telling_moves_the_index_on(mic: VirtualMi
 @pytest.mark.parametrize(("fault", "told"), [("kill", "went away"), ("freeze", "stalled")])
 def test_a_sound_server_that_dies_or_hangs_is_told(fault: str, told: str) -> None:
     with VirtualMic("vmic_c") as mic:
-        recorder = Recorder(mic, "mic:vmic_c", 30)
+        recorder = Listener(mic, "mic:vmic_c", 30)
         recorder.tells()
         getattr(mic, fault)()
         begin = time.monotonic()
@@ -190,26 +190,29 @@ def test_a_sound_server_that_does_not_answer_is_told_on_stderr() -> None:
             env=mic.environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=30,
             check=False,
         )
         assert told.returncode == 1
-        assert told.stderr.splitlines()[-1].endswith(
-            "the sound system does not answer within 5 s; restart its server"
+        assert told.stderr.splitlines()[-1].endswith("the sound system does not answer within 10 s; restart its server")
+
+
+def test_without_portaudio_only_microphones_fail(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(MISSING)
+    listed = "mic.list_input_devices()"
+    opened = "next(uri.parse_source('mic:').blocks())"
+    for asked in listed, opened:
+        told = subprocess.run(
+            [sys.executable, "-c", f"from glatd.daemon.sources import mic, uri; {asked}"],
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
-
-
-def test_without_portaudio_only_microphones_fail() -> None:
-    code = (
-        MISSING
-        + "from glatd.daemon.sources import mic, uri; uri.parse_source('mic:'); mic.list_input_devices()"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
-    assert told.returncode == 1
-    assert "SourceError: microphones need the PortAudio library" in told.stderr
-    assert told.stderr.splitlines()[-1].endswith("apt-get install libportaudio2")
+        assert told.returncode == 1
+        assert "SourceError: microphones need the PortAudio library" in told.stderr
+        assert told.stderr.splitlines()[-1].endswith("apt-get install libportaudio2")
 
 
 HALL = Device("Hall", 0, 1, 44_100, False)
@@ -238,14 +241,30 @@ def test_no_device_or_several_are_errors_that_list_them(devices: list[Device], n
         choose(devices, name)
 
 
-def test_a_reader_that_is_too_far_behind_loses_audio_not_memory() -> None:
-    capture = Capture()
-    block = np.zeros((480, 1), np.float32)
+def test_the_number_of_a_card_is_no_part_of_the_name_that_lasts() -> None:
+    again = replace(YARD, name="Yard: USB (hw:3,0)")
+    assert choose([HALL, again], "Yard: USB") is again
+    assert [device.name for device in with_lasting_names([HALL, YARD, YARDS])] == ["Hall", "Yard: USB", "Yards: USB"]
+    twins = [YARD, again]  # only their numbers tell them apart
+    assert with_lasting_names(twins) == twins
+    with pytest.raises(SourceError, match="could be several"):
+        choose(twins, "Yard: USB")
+
+
+def test_what_only_the_sound_server_lists_comes_last() -> None:
+    served = Device("alsa_input.usb-Yard.mono", 5, 1, 48_000, False, "alsa_input.usb-Yard.mono")
+    assert choose([HALL, YARD, served], "yard") is YARD
+    assert choose([HALL, served], "yard") is served
+    assert choose([HALL, YARD, served], "alsa_input.usb") is served
+
+
+def test_a_daemon_that_is_too_far_behind_loses_audio_not_memory() -> None:
+    recorder = Recorder()
     fine = SimpleNamespace(input_overflow=False)
     for _ in range(1100):
-        capture.callback(block, 480, None, fine)
-    kept = [capture.pieces.get_nowait() for _ in range(capture.pieces.qsize())]
+        recorder.callback(bytes(480 * 4), 480, None, fine)
+    kept = [recorder.said.get_nowait() for _ in range(recorder.said.qsize())]
     assert len(kept) == 1000
-    capture.callback(block, 480, None, fine)
-    piece = capture.pieces.get_nowait()
-    assert piece is not None and piece.start == 1100 * 480
+    recorder.callback(bytes(480 * 4), 480, None, fine)
+    _, rest = recorder.said.get_nowait()
+    assert AUDIO_HEAD.unpack_from(rest)[0] == 1100 * 480

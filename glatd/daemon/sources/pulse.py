@@ -1,0 +1,82 @@
+"""What a sound server that speaks PulseAudio's protocol tells about microphones (PipeWire: untested).
+
+When a microphone is unplugged the server moves its streams to another one and tells nobody who does not
+ask: the wrong room under the right name. PortAudio and ALSA cannot ask. Without the server, its library
+libpulse or the module pulsectl nothing is known, and nothing is lost: then nobody moves streams either.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSource:
+    """A microphone as the server has it."""
+
+    name: str
+    rate: int  # Hz
+    channels: int
+
+
+def connect() -> Any | None:
+    """A connection to the server; None where there is none. Waits for ever for a server that hangs."""
+    try:
+        import pulsectl  # late: it loads libpulse
+
+        server = pulsectl.Pulse("glatd", connect=False)
+        server.connect(autospawn=False, wait=False)
+    except Exception:  # no module, no library (OSError), no server (PulseError)
+        return None
+    return server
+
+
+def list_sources() -> list[ServerSource]:
+    """The server's microphones, without the monitors of what is played; none where there is no server."""
+    server = connect()
+    if server is None:
+        return []
+    with server:
+        return [_source(entry) for entry in server.source_list() if entry.proplist.get("device.class") != "monitor"]
+
+
+def _source(entry: Any) -> ServerSource:
+    return ServerSource(entry.name, entry.sample_spec.rate, entry.sample_spec.channels)
+
+
+def recorded_source(server: Any) -> tuple[int, ServerSource] | None:
+    """The server's number of what this process, which has one stream, records now, and what it is.
+
+    None where it cannot be told.
+    """
+    own = str(os.getpid())
+    outputs = [output for output in server.source_output_list() if output.proplist.get("application.process.id") == own]
+    if not outputs:
+        return None
+    at = max(outputs, key=lambda output: int(output.index)).source  # one that was just closed may still be told
+    entries = [entry for entry in server.source_list() if entry.index == at]
+    return (at, _source(entries[0])) if entries else None
+
+
+def watch(server: Any, first: int, moved: Callable[[str], None]) -> None:
+    """Wait until the stream of this process is no longer at the source `first`, and tell what it is moved to.
+
+    Returns then, or when the server dies.
+    """
+    import pulsectl
+
+    def awake(_event: object) -> None:
+        raise pulsectl.PulseLoopStop
+
+    try:
+        server.event_mask_set("source_output")
+        server.event_callback_set(awake)
+        while True:
+            now = recorded_source(server)
+            if now is not None and now[0] != first:
+                moved(now[1].name)
+                return
+            server.event_listen()
+    except pulsectl.PulseError:
+        return
