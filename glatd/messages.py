@@ -72,6 +72,7 @@ class Tags(Header):
     engine: str  # content hash of the engine
     tags: tuple[Tag, ...]  # by falling score
     crops: tuple[Crop, ...]  # in the order of selection
+    quiet: bool = False  # whether the level gate kept the networks from looking; then there are no tags and crops
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Status(Header):
     """How a stream fares: at its start, every few seconds, on each change, and at its end."""
 
     type: ClassVar[str] = "status"
-    state: str  # starting, live, ended, failed, stopped
+    state: str  # starting, live, silent, stalled, reconnecting, muted, ended, failed, stopped
     uri: str  # credentials hidden
     engine: str
     rate: int  # Hz, of `samples` and `lost`
@@ -118,10 +119,39 @@ class Status(Header):
     windows: int  # windows published
     late_ms: float  # from the newest sample of the last window to its publication
     reason: str = ""
+    findings: tuple[str, ...] = ()  # what is wrong with the signal
+    drift_ppm: float | None = None  # by which the source's clock is slow against this machine's
+    connections: int = 0  # of the source that gave audio
+    repeated: int = 0  # samples at the source's rate that came again after a reconnection and were left out
+    skipped: int = 0  # windows not looked at because of longer hops under overload
+    dropped: int = 0  # windows not looked at because a newer one was due already
+    quiet: int = 0  # windows that the level gate kept from the networks
 
 
-Message = Tags | Event | Gap | Status
-TYPES: dict[str, type[Message]] = {cls.type: cls for cls in (Tags, Event, Gap, Status)}
+@dataclass(frozen=True, slots=True)
+class Node(Header):
+    """How the node fares: every few seconds, and when its overload policy takes another step."""
+
+    type: ClassVar[str] = "node"
+    engine: str
+    streams: int  # that have not ended
+    live: int  # of them in state live
+    windows: int  # looked at, of all streams, since the start
+    late_ms: float  # 99th percentile since the last such message, from a window's newest sample to its publication
+    policy: str  # the rung of the overload ladder, "full" when there is no overload
+    level: int  # its number, 0 for "full"
+    steps: int  # how often the policy took another step since the start
+    crops: int  # a window, at most
+    hops: int  # between windows of a stream
+    skipped: int  # windows, as in `Status`, of all streams
+    dropped: int
+    quiet: int
+    memory_mb: float  # resident
+    uptime: float  # s
+
+
+Message = Tags | Event | Gap | Status | Node
+TYPES: dict[str, type[Message]] = {cls.type: cls for cls in (Tags, Event, Gap, Status, Node)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +246,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return tuple(_value(arguments[0], item, where) for item in value)
     if origin is Literal and value in arguments:
         return value
-    if origin is types.UnionType and (value is None or type(value) in arguments):
+    if origin is types.UnionType and value is None:
         return value
+    if origin is types.UnionType:
+        hint = arguments[0]
     if origin is dict and isinstance(value, dict):
         return value
     # Also false for NaN, and for whole numbers that no float holds.
     if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
-    if hint in (int, str) and type(value) is hint:
+    if hint in (int, str, bool) and type(value) is hint:
         return value
     wanted = getattr(hint, "__name__", str(hint))
     raise ProtocolError(f"{where} is {value!r}, which is no {wanted}")

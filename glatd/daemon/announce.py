@@ -1,16 +1,31 @@
 """From what was seen to what is said: messages of one stream, numbered and dated."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from glatd.daemon.clock import WallClock, rfc3339
-from glatd.daemon.stream import Stream
+from glatd.daemon.stream import Stream, Window
 from glatd.daemon.tagging import Seen
 from glatd.engines.manifest import Manifest
 from glatd.messages import Crop, Gap, Status, Tag, Tags
 
 DIGITS = 6  # of a score; more are noise of float32
+
+
+@dataclass(slots=True)
+class Counts:
+    """What is counted of a stream beside its samples; as in `Status`."""
+
+    late: float = 0.0  # s, of the last window
+    findings: tuple[str, ...] = ()
+    connections: int = 0
+    repeated: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    quiet: int = 0
 
 
 class Announcer:
@@ -33,20 +48,26 @@ class Announcer:
 
     def tags(self, seen: Seen) -> Tags:
         """The message of one window."""
+        return self._window(seen.window, seen.level, tags=self._ranked(seen), crops=self._crops(seen))
+
+    def quiet(self, window: Window, level: float) -> Tags:
+        """The message of a window that was not looked at, because all of it is quiet."""
+        return self._window(window, level, tags=(), crops=(), quiet=True)
+
+    def _window(self, window: Window, level: float, **found: Any) -> Tags:
         message = Tags(
             node=self.node,
             session=self.session,
             stream=self.name,
-            time=rfc3339(self.clock.at(seen.window.end)),
+            time=rfc3339(self.clock.at(window.end)),
             seq=self.windows,
-            start=seen.window.start,
-            end=seen.window.end,
+            start=window.start,
+            end=window.end,
             rate=self.manifest.geometry.rate,
-            filled=round(seen.window.real / (self.manifest.geometry.window * self.manifest.geometry.hop), DIGITS),
-            level_dbfs=round(seen.level, 2),
+            filled=round(window.real / (self.manifest.geometry.window * self.manifest.geometry.hop), DIGITS),
+            level_dbfs=round(level, 2),
             engine=self.manifest.hash,
-            tags=self._ranked(seen),
-            crops=self._crops(seen),
+            **found,
         )
         self.windows += 1
         return message
@@ -64,13 +85,13 @@ class Announcer:
             cause=cause,
         )
 
-    def status(self, stream: Stream, now: float, late: float = 0.0, reason: str = "") -> Status:
+    def status(self, stream: Stream, now: float, counts: Counts, reason: str = "") -> Status:
         """How the stream fares.
 
         Args:
             now: UNIX seconds.
-            late: seconds from the newest sample of the last window to its publication.
         """
+        drift = self.clock.fit.drift_ppm
         return Status(
             self.node,
             self.session,
@@ -83,8 +104,15 @@ class Announcer:
             samples=stream.received,
             lost=stream.lost,
             windows=self.windows,
-            late_ms=round(1000 * late, 1),
+            late_ms=round(1000 * counts.late, 1),
             reason=reason,
+            findings=counts.findings,
+            drift_ppm=None if drift is None else round(drift, 1),
+            connections=counts.connections,
+            repeated=counts.repeated,
+            skipped=counts.skipped,
+            dropped=counts.dropped,
+            quiet=counts.quiet,
         )
 
     def _ranked(self, seen: Seen) -> tuple[Tag, ...]:

@@ -2,16 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.ingest import Chunk, Lost
 from glatd.daemon.stream import Stream
 from glatd.messages import Gap
-
-Floats = NDArray[np.float32]
 
 
 class Channel:
@@ -23,7 +19,8 @@ class Channel:
 
     def __init__(self, stream: Stream, announcer: Announcer) -> None:
         self.stream, self.announcer = stream, announcer
-        self._pending: deque[Floats | Lost] = deque()
+        self._pending: deque[Chunk | Lost] = deque()
+        self.completed = 0.0  # monotonic seconds at which the newest sample of the stream came; 0.0 if never told
         self._end = stream.position  # sample after what is pending
         self.ended = False
 
@@ -34,10 +31,17 @@ class Channel:
                 self._pending.append(piece)
                 self._end += piece.samples
                 continue
-            self._pending.append(piece.samples)
+            self._pending.append(piece)
             self._end += len(piece.samples)
             if piece.arrival is not None:
                 self.announcer.clock.observe(self._end, piece.arrival)
+            elif piece.wall is not None:
+                self.announcer.clock.recorded(self._end, piece.wall)
+
+    @property
+    def pending(self) -> int:
+        """Samples that wait to be fed."""
+        return self._end - self.stream.position
 
     def end(self) -> None:
         """No more will come."""
@@ -60,9 +64,10 @@ class Channel:
                 if piece.samples > room:
                     self._pending.appendleft(Lost(piece.samples - room, _REST))
                 continue
-            self.stream.append(piece[:room])
-            if len(piece) > room:
-                self._pending.appendleft(piece[room:])
+            self.stream.append(piece.samples[:room])
+            self.completed = piece.arrival or self.completed
+            if len(piece.samples) > room:
+                self._pending.appendleft(replace(piece, samples=piece.samples[room:]))
         if self.ended and not self._pending and not self.stream.finished:
             self.stream.finish()
             moved = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.audio import Block, Resampler, downmix
+from glatd.audio import Block, Missing, Resampler, downmix
 
 Floats = NDArray[np.float32]
 LOUDEST = 1e6  # 120 dB above full scale; the power of a float32 spectrum overflows from 1e15 on
@@ -17,6 +17,7 @@ class Chunk:
 
     samples: Floats  # [n] mono
     arrival: float | None  # monotonic seconds when the last of them arrived
+    wall: float | None = None  # UNIX seconds of the last of them, where a recording tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +47,24 @@ class Ingest:
         self._cause = ""
         self._lost: tuple[int, int] | None = None  # (source's sample after lost audio, its rate), till more is taken
 
-    def push(self, block: Block) -> list[Chunk | Lost]:
-        """Take one block; give what is certain by now."""
+    def push(self, block: Block | Missing) -> list[Chunk | Lost]:
+        """Take one block, or what is missing; give what is certain by now."""
+        if isinstance(block, Missing):
+            before = self._flush()
+            self._lose(block.end, block.rate, block.cause)
+            return before + self._lost_until(block.end, block.rate)
         with np.errstate(over="ignore", invalid="ignore"):  # of samples that are refused below
             mono = downmix(block.samples)
         bad = ~(np.abs(mono) <= LOUDEST)  # NaN compares as false
         if not bad.any():
-            return self._take(mono, block.start, block.rate, block.arrival)
+            return self._take(mono, block.start, block)
         edges = np.flatnonzero(np.diff(bad)) + 1
         pieces: list[Chunk | Lost] = []
         for first, last in zip([0, *edges], [*edges, len(mono)], strict=True):
             if bad[first]:
                 self._lose(block.start + int(last), block.rate, "not finite")
             else:
-                pieces += self._take(mono[first:last], block.start + int(first), block.rate, block.arrival)
+                pieces += self._take(mono[first:last], block.start + int(first), block)
         return pieces
 
     def lose(self, block: Block, cause: str) -> None:
@@ -83,8 +88,10 @@ class Ingest:
         self._out += missing
         return [Lost(missing, cause)]
 
-    def _take(self, mono: Floats, start: int, rate: int, arrival: float | None) -> list[Chunk | Lost]:
+    def _take(self, mono: Floats, start: int, block: Block) -> list[Chunk | Lost]:
+        """Samples of `block`, the first of which has the index `start`."""
         pieces: list[Chunk | Lost] = []
+        rate = block.rate
         if self._resampler is not None and (start != self._next_in or rate != self._rate_in):
             pieces += self._flush()
         if self._resampler is None:
@@ -94,7 +101,7 @@ class Ingest:
         samples = self._resampler.push(mono)
         if len(samples):
             self._out += len(samples)
-            pieces.append(Chunk(samples, arrival))
+            pieces.append(Chunk(samples, block.arrival, block.wall))
         return pieces
 
     def _flush(self) -> list[Chunk | Lost]:

@@ -2,14 +2,21 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
 
-from glatd.daemon.tagging import Seen, step
-from glatd.daemon.worker import Worker
+from glatd.daemon.batching import choose, sleep_until
+from glatd.daemon.clock import SystemClock
+from glatd.daemon.overload import Overload
+from glatd.daemon.tagging import Seen, make_frames, see
+from glatd.daemon.track import BUSY_SCORE, Track
 from glatd.engines.engine import Engine
+from glatd.errors import ConfigError
 from glatd.messages import Message
 
-IDLE_SECONDS = 0.2  # longest sleep between two looks at the stop flag
+IDLE_SECONDS = 0.2  # longest sleep between two looks at the stop flag and at the health of the sources
 STOP_SECONDS = 1.0  # for all sources together to close
 
 Sink = Callable[[Message], None]
@@ -20,30 +27,39 @@ class Loop:
 
     Args:
         engine: used from the thread of `run` only.
-        workers: one a stream, not started.
-        ready: the condition that the workers notify.
+        tracks: one a stream, not started.
+        ready: the condition that their workers notify.
         sinks: called with each message, in order, in the thread of `run`.
-        crops: K, None for the engine's.
+        overload: decides how much is looked at.
+        clock: of the machine.
+        patience: seconds that a window may wait for companions.
         status_seconds: between two status messages of a stream.
-        real_time: whether lateness means anything (not when recordings run as fast as they can).
+        node_status: makes the node's own message; None for none.
+        every_pass: called in each pass, at least every 0.2 s; a watchdog lives on it.
     """
 
     def __init__(
         self,
         engine: Engine,
-        workers: Sequence[Worker],
+        tracks: Sequence[Track],
         ready: threading.Condition,
         sinks: Sequence[Sink],
-        crops: int | None,
+        overload: Overload,
+        clock: SystemClock,
+        patience: float,
         status_seconds: float,
-        real_time: bool,
+        node_status: "Callable[[Loop], Message] | None" = None,
+        every_pass: Callable[[], None] = lambda: None,
     ) -> None:
-        self.engine, self.workers, self.sinks, self.crops = engine, workers, sinks, crops
-        self._ready, self._status_seconds, self._real_time = ready, status_seconds, real_time
+        self.engine, self.sinks, self.overload = engine, sinks, overload
+        self.tracks = {track.name: track for track in tracks}
+        self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
+        self._clock = clock
+        self._ready, self._patience, self._status_seconds = ready, patience, status_seconds
+        self._node_status, self._every_pass = node_status, every_pass
         self._stop = threading.Event()
-        self._by_stream = {id(worker.channel.stream): worker for worker in workers}
-        self._late = dict.fromkeys(self._by_stream, 0.0)
-        self._ended: set[int] = set()
+        self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._looked = self._told = 0.0  # monotonic s
 
     @property
     def stopping(self) -> bool:
@@ -54,94 +70,186 @@ class Loop:
         """Only sets a flag, so a signal handler may call it."""
         self._stop.set()
 
+    def live(self) -> list[Track]:
+        """The streams that have not ended."""
+        return [track for track in self.tracks.values() if not track.ended]
+
+    def ask(self, function: Callable[[], Any]) -> "Future[Any]":
+        """Have a function called in the loop's thread, between two passes; from any thread."""
+        future: Future[Any] = Future()
+        self._asked.append((function, future))
+        return future
+
+    def add(self, track: Track) -> None:
+        """Start one more stream. In the loop's thread (`ask`).
+
+        Raises:
+            ConfigError: there is a stream of that name.
+        """
+        before = self.tracks.get(track.name)
+        if before is not None and not before.ended:
+            raise ConfigError(f"there is a stream {track.name!r} already; remove it first or choose another name")
+        self.tracks[track.name] = track
+        self._start(track)
+
+    def remove(self, name: str) -> None:
+        """Ask a stream to end; its last window is still looked at. In the loop's thread (`ask`).
+
+        Raises:
+            ConfigError: there is no such stream.
+        """
+        track = self._track(name)
+        track.left = time.monotonic()
+        track.worker.stop()
+
+    def mute(self, name: str, muted: bool) -> None:
+        """Throw the audio of a stream away as it comes, or take it again. In the loop's thread (`ask`).
+
+        Raises:
+            ConfigError: there is no such stream.
+        """
+        self._track(name).worker.muted = muted
+
     def run(self) -> None:
         """Start the sources and stay until the end."""
+        live: list[Track] = []
         try:
-            for worker in self.workers:
-                self._tell_status(worker)
-                worker.start()
+            for track in self.live():
+                self._start(track)
+            self._told = time.monotonic()
             self._until_the_end()
         finally:
             # Also when a sink fails: a thread that is left running would trouble the exit.
-            live = self._live()
+            live = self.live()
             self._stop_sources(live)
-        for worker in live:
-            worker.channel.announcer.state = "stopped"
-            self._tell_status(worker, "the daemon stops")
+        for track in live:
+            track.announcer.state = "stopped"
+            self.tell(track.status(time.time(), "the daemon stops"))
 
-    def _until_the_end(self) -> None:
-        told = time.monotonic()
-        while len(self._ended) < len(self.workers) and not self._stop.is_set():
-            self._fetch()
-            self._work()
-            if time.monotonic() - told >= self._status_seconds:
-                told = time.monotonic()
-                for worker in self.workers:
-                    if id(worker.channel.stream) not in self._ended:
-                        self._tell_status(worker)
-
-    def _fetch(self) -> None:
-        """Wait for audio, and give each stream what has come."""
-        with self._ready:
-            fetched = [(worker, *worker.fetch()) for worker in self._live()]
-            if not any(pieces or done for _, pieces, done in fetched):
-                self._ready.wait(IDLE_SECONDS)
-                fetched = [(worker, *worker.fetch()) for worker in self._live()]
-        for worker, pieces, done in fetched:
-            if pieces and worker.channel.announcer.state == "starting":
-                worker.channel.announcer.state = "live"
-                self._tell_status(worker)
-            steps = worker.channel.announcer.clock.steps
-            worker.channel.give(pieces)
-            if worker.channel.announcer.clock.steps != steps:
-                self._tell_status(worker, "the clock of this machine was set")
-            if done:
-                worker.channel.end()
-
-    def _work(self) -> None:
-        """Feed and tag until every stream needs more audio; then close those that ended."""
-        live = self._live()
-        streams = [worker.channel.stream for worker in live]
-        moved = True
-        while moved and not self._stop.is_set():
-            fed = [worker.channel.feed(self._tell) for worker in live]
-            moved = any(fed)
-            while seen := step(self.engine, streams, self.crops):
-                moved = True
-                for window in seen:
-                    self._publish(window)
-                if self._stop.is_set():
-                    return
-        for worker in live:
-            if worker.channel.stream.finished and not self._stop.is_set():
-                announcer = worker.channel.announcer
-                announcer.state = "failed" if worker.error else "ended"
-                self._ended.add(id(worker.channel.stream))
-                self._tell_status(worker, str(worker.error or ""))
-
-    def _publish(self, seen: Seen) -> None:
-        worker = self._by_stream[id(seen.stream)]
-        announcer = worker.channel.announcer
-        message = announcer.tags(seen)
-        if self._real_time:
-            self._late[id(seen.stream)] = max(0.0, time.time() - announcer.clock.at(seen.window.end))
-        self._tell(message)
-
-    @staticmethod
-    def _stop_sources(live: Sequence[Worker]) -> None:
-        for worker in live:
-            worker.stop()
-        until = time.monotonic() + STOP_SECONDS
-        for worker in live:
-            worker.join(max(0.0, until - time.monotonic()))
-
-    def _live(self) -> list[Worker]:
-        return [worker for worker in self.workers if id(worker.channel.stream) not in self._ended]
-
-    def _tell_status(self, worker: Worker, reason: str = "") -> None:
-        late = self._late[id(worker.channel.stream)]
-        self._tell(worker.channel.announcer.status(worker.channel.stream, time.time(), late, reason))
-
-    def _tell(self, message: Message) -> None:
+    def tell(self, message: Message) -> None:
+        """Hand a message to every sink."""
         for sink in self.sinks:
             sink(message)
+
+    def _until_the_end(self) -> None:
+        while self.live() and not self._stop.is_set():
+            self._answer()
+            live = self.live()
+            self._fetch(live)
+            self._work(live)
+            self._look_after()
+            self._every_pass()
+
+    def _answer(self) -> None:
+        while self._asked:
+            function, future = self._asked.popleft()
+            try:
+                future.set_result(function())
+            except Exception as error:
+                future.set_exception(error)
+
+    def _fetch(self, live: Sequence[Track]) -> None:
+        """Wait for audio, and give each stream what has come."""
+        due = [track.due for track in live if track.due is not None]
+        until = sleep_until(due, self._patience)
+        if until is not None:
+            # What comes meanwhile can wait until the oldest window can't.
+            self._stop.wait(max(0.0, min(until - time.monotonic(), IDLE_SECONDS)))
+        with self._ready:
+            came = [track.fetch() for track in live]
+            if not any(came) and not due and not self._asked:
+                self._ready.wait(IDLE_SECONDS)
+                came = [track.fetch() for track in live]
+        for track, has_come in zip(live, came, strict=True):
+            if has_come and track.announcer.state != "live":
+                self._check(track)
+
+    def _work(self, live: Sequence[Track]) -> None:
+        """Feed and look until every stream needs more audio or waits for companions; then close those that ended."""
+        while not self._stop.is_set():
+            free = [track for track in live if track.due is None]
+            fed = [track.channel.feed(self.tell) for track in free]
+            make_frames(self.engine, [track.channel.stream for track in free])
+            for track in free:
+                while (quiet := track.look(self.overload.rung)) is not None:
+                    self.tell(quiet)
+            if not self._look(live) and not any(fed):
+                break
+        for track in live:
+            track.hint()
+            if track.channel.stream.finished and track.due is None and not self._stop.is_set():
+                self._end(track)
+
+    def _look(self, live: Sequence[Track]) -> bool:
+        """Look at one batch of the windows that are due, if it is time; whether it was."""
+        due = [track.due for track in live if track.due is not None]
+        others = sum(track.due is None and track.may_join(self._patience) for track in live)
+        batch = choose(due, time.monotonic(), self._patience, others)
+        if not batch:
+            return False
+        pairs = [(item.of.channel.stream, item.window) for item in batch]
+        for item, seen in zip(batch, see(self.engine, pairs, self.overload.rung.crops), strict=True):
+            self._publish(item.of, seen, item.since)
+            item.of.due = None
+        return True
+
+    def _publish(self, track: Track, seen: Seen, since: float) -> None:
+        self.tell(track.announcer.tags(seen))
+        track.busy = bool(seen.scores.max() >= BUSY_SCORE)
+        now = time.monotonic()
+        track.counts.late = now - since
+        self.late.append(now - since)
+        if self.overload.observe(now - since, now):
+            self._tell_node()
+
+    def _look_after(self) -> None:
+        """The health of every source, and the messages that come every few seconds."""
+        now = time.monotonic()
+        if now - self._looked < IDLE_SECONDS:
+            return
+        self._looked = now
+        clock_was_set = self._clock.look() != 0.0
+        told = now - self._told >= self._status_seconds
+        for track in self.live():
+            self._check(track)
+            if told or clock_was_set:
+                self.tell(track.status(time.time(), "the clock of this machine was set" if clock_was_set else ""))
+        if told:
+            self._told = now
+            self._tell_node()
+
+    def _check(self, track: Track) -> None:
+        if (status := track.check(time.time())) is not None:
+            self.tell(status)
+
+    def _tell_node(self) -> None:
+        if self._node_status is not None:
+            self.tell(self._node_status(self))
+        self.late.clear()
+
+    def _start(self, track: Track) -> None:
+        self.tell(track.status(time.time()))
+        track.worker.start()
+
+    def _end(self, track: Track) -> None:
+        track.ended = True
+        track.announcer.state = "failed" if track.worker.error else "ended"
+        removed = "removed" if track.left is not None else ""
+        self.tell(track.status(time.time(), removed or str(track.worker.error or "")))
+        if removed:
+            del self.tracks[track.name]
+
+    def _track(self, name: str) -> Track:
+        track = self.tracks.get(name)
+        if track is None or track.ended:
+            known = ", ".join(sorted(track.name for track in self.live())) or "none"
+            raise ConfigError(f"there is no stream {name!r}; there are: {known}")
+        return track
+
+    @staticmethod
+    def _stop_sources(live: Sequence[Track]) -> None:
+        for track in live:
+            track.worker.stop()
+        until = time.monotonic() + STOP_SECONDS
+        for track in live:
+            track.worker.join(max(0.0, until - time.monotonic()))

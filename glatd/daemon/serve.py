@@ -13,20 +13,23 @@ from pathlib import Path
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
-from glatd.daemon.clock import WallClock
+from glatd.daemon.clock import SystemClock, WallClock, rfc3339
+from glatd.daemon.gate import LevelGate
 from glatd.daemon.loop import Loop, Sink
+from glatd.daemon.overload import Overload
 from glatd.daemon.publish import Publisher
-from glatd.daemon.settings import Settings
+from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
 from glatd.daemon.tagging import check_crops, hop_frames, silence
+from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.errors import ConfigError, GlatdError, SourceError
-from glatd.messages import Gap, Message, Status
+from glatd.messages import Gap, Message, Node, Status
 
 log = logging.getLogger("glatd")
 
@@ -60,32 +63,91 @@ def make_engine(settings: Settings) -> Engine:
 class Assembly:
     """Everything that the streams of one process share."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, clock: SystemClock | None = None) -> None:
         self.settings, self.engine = settings, engine
         self.session = uuid.uuid4().hex
         self.silence = silence(engine)
+        self.clock = clock or SystemClock()
+        self.began = time.monotonic()
+        self._ready = threading.Condition()
 
-    def loop(self, sources: Sequence[Source], sinks: Sequence[Sink], speed: float | None) -> Loop:
-        """A loop over `sources`; recordings among them run at `speed`, None as fast as they can."""
-        ready = threading.Condition()
-        workers = [Worker(source, self._channel(source), ready, speed) for source in sources]
-        real_time = speed is not None or any(source.live for source in sources)
-        return Loop(self.engine, workers, ready, sinks, self.settings.crops, self.settings.status_seconds, real_time)
+    def loop(
+        self, tracks: Sequence[Track], sinks: Sequence[Sink], live: bool, every_pass: Callable[[], None] = lambda: None
+    ) -> Loop:
+        """A loop over `tracks`.
 
-    def _channel(self, source: Source) -> Channel:
-        settings, engine = self.settings, self.engine
-        return Channel(
-            Stream(engine.sizes, hop_frames(engine, settings.hop), self.silence),
-            Announcer(
-                settings.node_name,
-                self.session,
-                source.name,
-                source.uri,
-                engine.manifest,
-                WallClock(time.time(), engine.sizes.rate),
-                settings.top or None,
-            ),
+        Args:
+            live: whether it cannot wait: overload is met by looking at less, and the node tells how it fares.
+        """
+        settings = self.settings
+        return Loop(
+            self.engine,
+            tracks,
+            self._ready,
+            sinks,
+            Overload(settings.crops, settings.hop, active=live and settings.overload),
+            self.clock,
+            settings.latency if live else 0.0,
+            settings.status_seconds,
+            self.node_status if live else None,
+            every_pass,
         )
+
+    def track(self, source: Source, speed: float | None, of: SourceSettings | None = None) -> Track:
+        """A stream, not started; a recording runs at `speed`, None as fast as it can."""
+        settings, engine = self.settings, self.engine
+        of = of or SourceSettings(source.uri)
+        hop = hop_frames(engine, settings.hop)
+        announcer = Announcer(
+            settings.node_name,
+            self.session,
+            source.name,
+            source.uri,
+            engine.manifest,
+            WallClock(time.time(), engine.sizes.rate, self.clock),
+            settings.top or None,
+        )
+        worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect)
+        worker.muted = of.muted
+        gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
+        return Track(worker, Channel(Stream(engine.sizes, hop, self.silence), announcer), gate)
+
+    def node_status(self, loop: Loop) -> Node:
+        """How the node fares."""
+        live = loop.live()
+        tracks = loop.tracks.values()
+        late = sorted(loop.late)
+        rung = loop.overload.rung
+        return Node(
+            self.settings.node_name,
+            self.session,
+            "",
+            rfc3339(time.time()),
+            engine=self.engine.manifest.hash,
+            streams=len(live),
+            live=sum(track.announcer.state == "live" for track in live),
+            windows=sum(track.announcer.windows for track in tracks),
+            late_ms=round(1000 * late[int(0.99 * (len(late) - 1))], 1) if late else 0.0,
+            policy=rung.name,
+            level=loop.overload.level,
+            steps=loop.overload.steps,
+            crops=rung.crops,
+            hops=rung.every,
+            skipped=sum(track.counts.skipped for track in tracks),
+            dropped=sum(track.counts.dropped for track in tracks),
+            quiet=sum(track.counts.quiet for track in tracks),
+            memory_mb=resident_mb(),
+            uptime=round(time.monotonic() - self.began, 1),
+        )
+
+
+def resident_mb() -> float:
+    """Resident memory of this process in MB; 0.0 where the system does not tell it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:
@@ -111,16 +173,16 @@ def run(settings: Settings, sink: Sink | None) -> int:
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         sinks: list[Sink] = [part for part in (publisher, sink, StatusLog(doing)) if part is not None]
-        loop = Assembly(settings, engine).loop(sources, sinks, speed=1.0)
+        assembly = Assembly(settings, engine)
+        tracks = [assembly.track(source, 1.0, of) for source, of in zip(sources, settings.source, strict=True)]
+        loop = assembly.loop(tracks, sinks, live=True)
         stop_on_signals(loop.stop)
         if stopped.is_set():
             loop.stop()
         loop.run()
-    errors = [worker.error for worker in loop.workers if worker.error is not None]
+    errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
     leave_if_hung(loop)
-    if len(errors) == len(loop.workers):
-        return errors[0].exit_code
-    return 0
+    return errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0
 
 
 def replay(
@@ -162,18 +224,18 @@ def replay(
         sinks: list[Sink] = [part for part in (publisher, sink, note) if part is not None]
         for source in sources:
             gaps.clear()
-            loop = assembly.loop([source], sinks, speed)
+            track = assembly.track(source, speed)
+            loop = assembly.loop([track], sinks, live=False)
             stop_on_signals(loop.stop)
             if stopped.is_set():
                 return code
             loop.run()
-            (worker,) = loop.workers
-            error = worker.error or lost_audio(source, gaps)
+            error = track.worker.error or lost_audio(source, gaps)
             if error is not None:
                 told(error)
                 code = code or error.exit_code
-            elif not worker.channel.announcer.windows and worker.channel.stream.finished:
-                seconds = worker.channel.stream.received / assembly.engine.sizes.rate
+            elif not track.announcer.windows and track.channel.stream.finished:
+                seconds = track.channel.stream.received / assembly.engine.sizes.rate
                 log.warning("%s has %.2f s of audio; below 1 s nothing is tagged", source.uri, seconds)
             if loop.stopping:
                 break
@@ -202,13 +264,21 @@ class StatusLog:
     def __init__(self, doing: str) -> None:
         self._doing = doing
         self._states: dict[str, str] = {}
+        self._policy = 0
 
     def __call__(self, message: Message) -> None:
+        if isinstance(message, Node) and message.level != self._policy:
+            level = logging.WARNING if message.level else logging.INFO
+            log.log(level, "overload policy: %s; windows are up to %.0f ms late", message.policy, message.late_ms)
+            self._policy = message.level
         if not isinstance(message, Status):
             return
         before, self._states[message.stream] = self._states.get(message.stream), message.state
         if message.state == "live" and (before != "live" or message.reason):
             log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing)
+        elif message.state in ("silent", "stalled", "reconnecting", "muted"):
+            if before != message.state or message.reason:
+                log.warning("%s %s: %s", message.stream, message.state, message.reason or message.uri)
         elif message.state in ("failed", "ended", "stopped"):
             level = logging.ERROR if message.state == "failed" else logging.INFO
             seconds, reason = message.samples / message.rate, message.reason or "end of stream"
@@ -217,7 +287,7 @@ class StatusLog:
 
 def leave_if_hung(loop: Loop) -> None:
     """A sound server that is stopped can hang its own close, and with it the interpreter's exit."""
-    if any(worker.hangs for worker in loop.workers):
+    if any(track.worker.hangs for track in loop.tracks.values()):
         log.warning("a sound device does not answer; leaving without closing it")
         sys.stdout.flush()
         logging.shutdown()

@@ -7,7 +7,7 @@ import socket
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glatd.config import build
 from glatd.errors import ConfigError
@@ -21,6 +21,8 @@ class SourceSettings:
 
     uri: str  # mic:NAME, file:PATH, tcp://HOST:PORT?rate=48000&format=s16le&channels=1
     name: str = ""  # of the stream; made from the URI when empty
+    reconnect: bool = True  # whether a live source that ends or fails is opened again, for ever
+    muted: bool = False  # whether its audio is thrown away as it comes, until it is unmuted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,27 @@ class Settings:
 
     node: str = ""  # name of this box in topics; the host's name when empty
     publish: str = "tcp://127.0.0.1:5555"  # ZeroMQ endpoint to bind; "" publishes nothing
+    control: str = ""  # endpoint of the control socket: ipc:///run/glatd/control, tcp://127.0.0.1:5556; "" for none
     engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
     hop: float = 0.96  # s between windows, a multiple of the engine's stride
     top: int = 10  # tags a message, by falling score; 0 for all classes
     crops: int = 5  # K, crops a window, at most the engine's
     threads: int = 0  # CPU threads for inference; 0 lets the runtime choose
     status_seconds: float = 10.0  # between two status messages of a stream
+    latency: float = 0.1  # s that a window may wait for windows of other streams to be looked at together
+    overload: bool = True  # whether less is looked at when the machine cannot keep up
+    gate: str | float = "off"  # windows as quiet as this (dBFS, or "adaptive") skip the networks
     source: tuple[SourceSettings, ...] = ()
 
     @property
     def node_name(self) -> str:
         """`node`, or the host's name with odd characters replaced."""
         return self.node or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "node"
+
+    @property
+    def gate_setting(self) -> float | Literal["adaptive"] | None:
+        """As `LevelGate` takes it; None for off."""
+        return "adaptive" if self.gate == "adaptive" else None if isinstance(self.gate, str) else self.gate
 
     @property
     def engine_folder(self) -> Path | None:
@@ -75,7 +86,18 @@ def read_settings(path: Path | None, **given: Any) -> Settings:
 def _check(settings: Settings, where: str) -> None:
     if settings.node and not NODE_NAME.fullmatch(settings.node):
         raise ConfigError(f"{where}: node = {settings.node!r} must be 1 to 64 letters, digits, '_', '.' or '-'")
-    for name, least in (("hop", 0.01), ("top", 0), ("crops", 1), ("threads", 0), ("status_seconds", 0.1)):
+    for name, least in (
+        ("hop", 0.01),
+        ("top", 0),
+        ("crops", 1),
+        ("threads", 0),
+        ("status_seconds", 0.1),
+        ("latency", 0),
+    ):
         value = getattr(settings, name)
         if not least <= value < math.inf:  # also refuses NaN
             raise ConfigError(f"{where}: {name} = {value!r} must be a number from {least} on")
+    if settings.gate not in ("off", "adaptive") and not (
+        isinstance(settings.gate, float) and -120 <= settings.gate <= 0
+    ):
+        raise ConfigError(f'{where}: gate = {settings.gate!r} must be "off", "adaptive" or a level from -120 to 0 dBFS')

@@ -143,9 +143,13 @@ class Stream:
             real &= (samples < start) | (samples >= end)
         return real.astype(np.float32)
 
+    def newest(self, window: Window) -> Floats:
+        """[n] samples of the newest hop of a window, a view."""
+        return self.wave.view(max(self.wave.start, window.end - self.hop * self.sizes.hop), window.end)
+
     def level(self, window: Window) -> float:
         """RMS of the newest hop in dBFS (0 is a full-scale square wave), at least -120."""
-        newest = self.wave.view(max(self.wave.start, window.end - self.hop * self.sizes.hop), window.end)
+        newest = self.newest(window)
         power = float(np.mean(np.square(newest, dtype=np.float64))) if len(newest) else 0.0
         return float(10 * np.log10(max(power, 1e-12)))
 

@@ -77,12 +77,11 @@ class Supervisor:
 
     Args:
         source: whose `blocks` end or raise a SourceError when the connection is over.
-        retry: whether to open it again; if not, its first end is the end, its first error is raised.
         tell: called with the phase, "open" or "reconnecting", and the reason for it, in the source's thread.
     """
 
-    def __init__(self, source: Source, retry: bool, tell: Callable[[str, str], None]) -> None:
-        self._source, self._retry, self._tell = source, retry, tell
+    def __init__(self, source: Source, tell: Callable[[str, str], None]) -> None:
+        self._source, self._tell = source, tell
         self._stopped = threading.Event()
         self._pace = Pace(source.jitter)
         self._end, self._rate = 0, 0  # sample of the stream after the last one given, at the source's rate
@@ -98,26 +97,16 @@ class Supervisor:
         self._stopped.set()
 
     def pieces(self) -> Iterator[Block | Missing]:
-        """Blocks on the stream's own clock, and what is missing between connections.
-
-        Raises:
-            SourceError: of the source, where it is not to be opened again.
-        """
+        """Blocks on the stream's own clock, and what is missing between connections."""
         began: float | None = None
         while not self._stopped.is_set():
             connections = self.connections
             reason = "the connection ended"
             try:
                 yield from self._connection()
-                if not self._retry:
-                    return
             except SourceError as error:
-                if not self._retry:
-                    raise
                 reason = str(error)
             except Exception as error:  # a source's library may raise anything
-                if not self._retry:
-                    raise
                 reason = f"{self._source.uri}: {type(error).__name__}: {error}"
             if self._stopped.is_set():
                 return

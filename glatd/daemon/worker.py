@@ -3,37 +3,66 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
 
-from glatd.daemon.channel import Channel
+from glatd.audio import Block, Missing
+from glatd.daemon.diagnosis import SignalMonitor
 from glatd.daemon.ingest import Chunk, Ingest, Lost
 from glatd.daemon.sources.base import Source
+from glatd.daemon.supervise import Supervisor
 from glatd.errors import GlatdError, SourceError
 
 INBOX_SECONDS = 10.0  # of audio that may wait for the loop
 
 
+class Recording(Protocol):
+    """What writes down the samples of one stream as they came."""
+
+    def take(self, block: Block) -> None:
+        """A block on the stream's own sample clock."""
+
+    def gap(self, missing: Missing) -> None:
+        """Audio that did not come, where its cause is known."""
+
+
 class Worker:
-    """Runs `source.blocks()` in a thread.
+    """Runs a source in a thread; a live one is supervised.
 
     A recording waits when the loop is behind. Live audio cannot wait: what does not fit is not
     taken, the next block then starts ahead of its predecessor's end, and that is told as a gap.
 
     Args:
         source: not yet opened.
-        channel: where the audio goes; touched by the loop's thread only.
-        ready: notified whenever there is something to fetch.
+        rate: Hz that the loop wants.
+        ready: notified when as much as `wanted`, a loss, or the end can be fetched.
         speed: of a recording, times real time; None for as fast as it goes.
+        reconnect: whether a live source is opened again when it ends or fails.
+        recording: told all that comes, in the thread of the source.
     """
 
-    def __init__(self, source: Source, channel: Channel, ready: threading.Condition, speed: float | None) -> None:
-        self.source, self.channel = source, channel
+    def __init__(
+        self,
+        source: Source,
+        rate: int,
+        ready: threading.Condition,
+        speed: float | None,
+        reconnect: bool = True,
+        recording: Recording | None = None,
+    ) -> None:
+        self.source = source
+        self.monitor = SignalMonitor()
+        self.supervisor = Supervisor(source, self._told) if source.live and reconnect else None
         self.error: GlatdError | None = None
-        self.opened = False
-        self._ready, self._speed = ready, speed
-        self._ingest = Ingest(channel.stream.sizes.rate)
+        self.phase, self.reason = "starting", ""  # starting, open or reconnecting, and why
+        self.heard = time.monotonic()  # when the last block came, or the last connection began
+        self.muted = False
+        self.wanted = 1  # samples that the loop needs to go on; set by it
+        self._ready, self._speed, self._recording = ready, speed, recording
+        self._ingest = Ingest(rate)
         self._inbox: deque[Chunk | Lost] = deque()
         self._waiting = 0  # samples in the inbox
-        self._limit = int(INBOX_SECONDS * channel.stream.sizes.rate)
+        self._limit = int(INBOX_SECONDS * rate)
         self._done = self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"source {source.name}", daemon=True)
 
@@ -46,6 +75,8 @@ class Worker:
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
+        if self.supervisor is not None:
+            self.supervisor.stop()
         self.source.stop()
 
     def join(self, seconds: float) -> None:
@@ -60,24 +91,32 @@ class Worker:
 
     def fetch(self) -> tuple[list[Chunk | Lost], bool]:
         """What has come since the last call, and whether that was the end. Call with `ready` held."""
+        if not self._inbox:
+            return [], self._done
         pieces = list(self._inbox)
         self._inbox.clear()
         self._waiting = 0
         self._ready.notify_all()
         return pieces, self._done
 
+    def _pieces(self) -> Iterator[Block | Missing]:
+        return self.source.blocks() if self.supervisor is None else self.supervisor.pieces()
+
+    def _told(self, phase: str, reason: str) -> None:
+        self.phase, self.reason, self.heard = phase, reason, time.monotonic()
+        with self._ready:
+            self._ready.notify_all()
+
     def _run(self) -> None:
         try:
             began = time.monotonic()
-            for block in self.source.blocks():
-                self.opened = True
-                if not self.source.live and self._speed is not None:
-                    due = began + (block.start + len(block.samples)) / (block.rate * self._speed)
-                    if not self._wait_until(due):
-                        break
-                if self.source.live and self._full():
-                    self._ingest.lose(block, "overload")
-                elif not self._hand_over(self._ingest.push(block)):
+            for piece in self._pieces():
+                if isinstance(piece, Missing):
+                    if self._recording is not None:
+                        self._recording.gap(piece)
+                elif not self._heed(piece, began):
+                    continue
+                if not self._hand_over(self._ingest.push(piece)):
                     break
         except GlatdError as error:
             self.error = error
@@ -89,6 +128,27 @@ class Worker:
                 self._done = True
                 self._ready.notify_all()
 
+    def _heed(self, block: Block, began: float) -> bool:
+        """Note that a block has come, and pace it; whether it is to be taken."""
+        self.heard = time.monotonic()
+        if self.phase == "starting":
+            self.phase = "open"
+        if self.muted:
+            self._ingest.lose(block, "muted")
+            return False
+        if self.source.live:  # what a replay says must not depend on when it is asked
+            self.monitor.take(block.samples, block.rate)
+        if self._recording is not None:
+            self._recording.take(block)
+        if self.source.live:
+            if self._full():
+                self._ingest.lose(block, "overload")
+                return False
+            return True
+        if self._speed is not None:
+            self._wait_until(began + (block.start + len(block.samples)) / (block.rate * self._speed))
+        return True
+
     def _full(self) -> bool:
         return self._waiting >= self._limit
 
@@ -98,11 +158,12 @@ class Worker:
                 self._ready.wait()
             self._inbox.extend(pieces)
             self._waiting += sum(len(piece.samples) for piece in pieces if isinstance(piece, Chunk))
-            self._ready.notify_all()
+            # Waking the loop for every block of every stream would cost more than the blocks.
+            if self._waiting >= self.wanted or any(isinstance(piece, Lost) for piece in pieces):
+                self._ready.notify_all()
             return not self._stopping
 
-    def _wait_until(self, due: float) -> bool:
+    def _wait_until(self, due: float) -> None:
         with self._ready:
             while not self._stopping and (left := due - time.monotonic()) > 0:
                 self._ready.wait(left)
-            return not self._stopping

@@ -116,8 +116,13 @@ def test_speed_changes_nothing_but_the_clock(with_gap: Path, fast: list[dict[str
 @pytest.mark.parametrize("clip", ["dog", "train"])
 def test_speed_changes_nothing_for_a_whole_recording(shared: Path, clip: str) -> None:
     path = shared / "audio" / "clips" / "ibm" / f"{clip}.ogg"
-    found = [without_clock(message) for message in at_speed(path, "max")[0]]
-    assert [without_clock(message) for message in at_speed(path, "1.0")[0]] == found
+
+    def said(speed: str) -> list[dict[str, Any]]:
+        """Without the reports that come every 10 s."""
+        found = [without_clock(message) for message in at_speed(path, speed)[0]]
+        return [message for message in found if message.get("state") != "live"]
+
+    assert said("1.0") == said("max")
 
 
 def test_text_names_the_strongest_sums_up_and_warns_where_nobody_listens(recording: Path) -> None:
@@ -149,7 +154,10 @@ def test_files_are_tagged_one_after_the_other_and_a_bad_one_ends_nothing(tmp_pat
     assert {tag["label"] for tag in tags[0]["tags"]} == set(engine.manifest.names)
     states = [(message["stream"], message["state"]) for message in messages(done.stdout) if message["type"] == "status"]
     assert [last for last in states if last[1] in ("ended", "failed")] == [
-        ("x", "ended"), ("none", "failed"), ("short", "ended"), ("x-2", "ended"),
+        ("x", "ended"),
+        ("none", "failed"),
+        ("short", "ended"),
+        ("x-2", "ended"),
     ]
 
 

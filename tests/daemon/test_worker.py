@@ -12,9 +12,7 @@ from glatd.audio import Block
 from glatd.daemon.ingest import Chunk, Lost
 from glatd.daemon.sources.base import Source
 from glatd.daemon.worker import INBOX_SECONDS, Worker
-from glatd.engines.engine import Engine
 from glatd.errors import GlatdError, SourceError
-from tests.daemon.driver import Driver
 from tests.daemon.sounds import RATE, Floats, noise
 
 LIMIT = int(INBOX_SECONDS * RATE)
@@ -50,11 +48,9 @@ class FakeLive(Fake):
     live: ClassVar[bool] = True
 
 
-def start(
-    engine: Engine, silent: Floats, source: Source, speed: float | None = None
-) -> tuple[Worker, threading.Condition]:
+def start(source: Source, speed: float | None = None) -> tuple[Worker, threading.Condition]:
     ready = threading.Condition()
-    worker = Worker(source, Driver(engine, silent).channel, ready, speed)
+    worker = Worker(source, RATE, ready, speed, reconnect=False)
     worker.start()
     return worker, ready
 
@@ -84,9 +80,9 @@ def wait_until_still(source: Fake) -> None:
         time.sleep(0.2)
 
 
-def test_a_recording_waits_for_a_loop_that_is_behind(engine: Engine, silent: Floats) -> None:
+def test_a_recording_waits_for_a_loop_that_is_behind() -> None:
     source = Fake(noise(25 * RATE))
-    worker, ready = start(engine, silent, source)
+    worker, ready = start(source)
     wait_until_still(source)
     assert source.given <= LIMIT + RATE
     came = fetch_all(worker, ready)
@@ -94,10 +90,10 @@ def test_a_recording_waits_for_a_loop_that_is_behind(engine: Engine, silent: Flo
     np.testing.assert_array_equal(samples_of(came), source.samples)
 
 
-def test_live_audio_that_does_not_fit_is_a_gap(engine: Engine, silent: Floats) -> None:
+def test_live_audio_that_does_not_fit_is_a_gap() -> None:
     source = FakeLive(noise(15 * RATE))
     source.pause_at = 14 * RATE
-    worker, ready = start(engine, silent, source)
+    worker, ready = start(source)
     wait_until_still(source)
     with ready:
         before, done = worker.fetch()
@@ -108,35 +104,35 @@ def test_live_audio_that_does_not_fit_is_a_gap(engine: Engine, silent: Floats) -
     np.testing.assert_array_equal(samples_of(after), source.samples[14 * RATE :])
 
 
-def test_live_audio_that_did_not_fit_before_the_end_is_a_gap_too(engine: Engine, silent: Floats) -> None:
+def test_live_audio_that_did_not_fit_before_the_end_is_a_gap_too() -> None:
     source = FakeLive(noise(15 * RATE))
-    worker, ready = start(engine, silent, source)
+    worker, ready = start(source)
     wait_until_still(source)
     assert fetch_all(worker, ready)[-1] == Lost(5 * RATE, "overload")
 
 
 @pytest.mark.parametrize("error", [SourceError("gone; plug it in"), ValueError("odd\nbytes")])
-def test_an_error_is_kept_behind_all_audio_before_it(engine: Engine, silent: Floats, error: Exception) -> None:
+def test_an_error_is_kept_behind_all_audio_before_it(error: Exception) -> None:
     source = Fake(noise(RATE))
     source.error = error
-    worker, ready = start(engine, silent, source)
+    worker, ready = start(source)
     np.testing.assert_array_equal(samples_of(fetch_all(worker, ready)), source.samples)
     assert isinstance(worker.error, GlatdError)
     assert isinstance(worker.error, SourceError) and str(error) in str(worker.error)
 
 
 @pytest.mark.parametrize("speed", [None, 0.001])
-def test_a_stop_ends_a_thread_that_waits(engine: Engine, silent: Floats, speed: float | None) -> None:
+def test_a_stop_ends_a_thread_that_waits(speed: float | None) -> None:
     source = Fake(noise(25 * RATE))
-    worker, _ = start(engine, silent, source, speed)
+    worker, _ = start(source, speed)
     wait_until_still(source)
     worker.stop()
     worker.join(5)
     assert not worker.hangs
 
 
-def test_a_recording_is_paced(engine: Engine, silent: Floats) -> None:
+def test_a_recording_is_paced() -> None:
     began = time.monotonic()
-    worker, ready = start(engine, silent, Fake(noise(RATE)), speed=4.0)
+    worker, ready = start(Fake(noise(RATE)), speed=4.0)
     fetch_all(worker, ready)
     assert time.monotonic() - began >= 0.25

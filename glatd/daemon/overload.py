@@ -1,0 +1,97 @@
+"""What the daemon does when it cannot keep up: one rung of a ladder after the other, each of them told.
+
+Fewer local crops first (they cost most and add least), then longer hops, then the oldest window is dropped. Audio
+is lost last of all, when what waits for a stream reaches 10 s (`worker.INBOX_SECONDS`); that is a gap.
+"""
+
+from dataclasses import dataclass
+
+LATE_HOPS = 0.5  # a window this late, for as long as that, is no hiccup
+EARLY_HOPS = 0.15  # with all windows this early, there is room for more
+CALM_SECONDS = 10.0  # for so long, before a rung is left again
+LONGEST_CALM = 320.0  # twice as long after each relapse
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """How much is looked at."""
+
+    name: str
+    crops: int  # a window
+    every: int  # hops between windows
+    drop: bool  # whether a window is dropped once a newer one is due
+
+
+def ladder(crops: int) -> tuple[Rung, ...]:
+    """From everything to as little as makes sense, for K = `crops`."""
+    fewer = [Rung(f"{k} crops" if k > 1 else "1 crop", k, 1, False) for k in (3, 1) if k < crops]
+    return (
+        Rung("full", crops, 1, False),
+        *fewer,
+        Rung("every 2nd hop", 1, 2, False),
+        Rung("every 4th hop", 1, 4, False),
+        Rung("drop the oldest", 1, 4, True),
+    )
+
+
+class Overload:
+    """Chooses the rung by how late windows are.
+
+    Args:
+        crops: K.
+        hop: seconds.
+        active: False for what can wait, such as a replay: always the first rung.
+    """
+
+    def __init__(self, crops: int, hop: float, active: bool = True) -> None:
+        self.rungs = ladder(crops)
+        self.level = 0
+        self.steps = 0  # how often it changed
+        self._hop, self._active = hop, active
+        self._late_since: float | None = None
+        self._calm_since: float | None = None
+        self._changed = float("-inf")
+        self._calm = CALM_SECONDS
+        self._lowered = float("-inf")
+
+    @property
+    def rung(self) -> Rung:
+        """What holds now."""
+        return self.rungs[self.level]
+
+    def observe(self, late: float, now: float) -> bool:
+        """Take how late a window was looked at, in seconds; whether the rung has changed.
+
+        Args:
+            now: monotonic seconds, never earlier than before.
+        """
+        if not self._active:
+            return False
+        if late > LATE_HOPS * self._hop:
+            self._calm_since = None
+            self._late_since = now if self._late_since is None else self._late_since
+            # Each rung gets the time to show what it is good for.
+            long_enough = now - max(self._late_since, self._changed) >= LATE_HOPS * self._hop
+            if long_enough and self.level + 1 < len(self.rungs):
+                return self._move(1, now)
+            return False
+        self._late_since = None
+        if late > EARLY_HOPS * self._hop:
+            self._calm_since = None
+            return False
+        self._calm_since = now if self._calm_since is None else self._calm_since
+        if self.level and now - max(self._calm_since, self._changed) >= self._calm:
+            return self._move(-1, now)
+        return False
+
+    def _move(self, by: int, now: float) -> bool:
+        if by < 0:
+            self._lowered = now
+        elif now - self._lowered < 2 * self._calm:
+            self._calm = min(2 * self._calm, LONGEST_CALM)
+        elif self.level == 0:
+            self._calm = CALM_SECONDS
+        self.level += by
+        self.steps += 1
+        self._changed, self._late_since, self._calm_since = now, None, None
+        return True

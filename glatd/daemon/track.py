@@ -1,0 +1,119 @@
+"""One stream as the loop sees it: its source's thread, its channel, the window that is due, its health."""
+
+import time
+
+from glatd.daemon.announce import Announcer, Counts
+from glatd.daemon.batching import Due
+from glatd.daemon.channel import Channel
+from glatd.daemon.gate import LevelGate, loudest
+from glatd.daemon.overload import Rung
+from glatd.daemon.worker import Worker
+from glatd.messages import Status, Tags
+
+STALL_SECONDS = 2.0  # without a block, beside what the source's jitter explains
+BUSY_SCORE = 0.2  # of any class in the last window that was looked at: an event may be in progress
+LEAVE_SECONDS = 2.0  # for a source that was asked to end; after that it is left behind
+DEAD = "dead"  # how the finding of digital silence begins
+
+
+class Track:
+    """Everything of one stream; touched by the loop's thread only.
+
+    Args:
+        worker: not started.
+        gate: of the level.
+    """
+
+    def __init__(self, worker: Worker, channel: Channel, gate: LevelGate) -> None:
+        self.worker, self.channel, self._gate = worker, channel, gate
+        self.name = worker.source.name
+        self.counts = Counts()
+        self.due: Due[Track] | None = None
+        self.busy = False  # whether the last look found something that may go on
+        self.ended = False
+        self.left: float | None = None  # monotonic s at which it was asked to end
+        self._told: tuple[str, tuple[str, ...], str] = ("starting", (), "")
+
+    @property
+    def announcer(self) -> Announcer:
+        """Of its messages."""
+        return self.channel.announcer
+
+    def fetch(self) -> bool:
+        """Take what the source has brought; whether that was anything. Call with the loop's condition held."""
+        pieces, done = self.worker.fetch()
+        self.channel.give(pieces)
+        if self.left is not None and time.monotonic() - self.left > LEAVE_SECONDS:
+            done = True
+        if done and not self.channel.ended:
+            self.channel.end()
+            return True
+        return bool(pieces)
+
+    def hint(self) -> None:
+        """Tell the source's thread how much is worth waking the loop for."""
+        self.worker.wanted = max(1, self.channel.stream.wanted() - self.channel.pending)
+
+    def may_join(self, patience: float) -> bool:
+        """Whether its next window may be due within `patience` seconds."""
+        stream = self.channel.stream
+        missing = stream.wanted() - self.channel.pending
+        return not stream.finished and self.announcer.state == "live" and missing <= patience * stream.sizes.rate
+
+    def look(self, rung: Rung) -> Tags | None:
+        """Find the next window that is due and leave it in `due`; the message of one that is too quiet to look at."""
+        stream = self.channel.stream
+        while self.due is None and (window := stream.window_due()) is not None:
+            if not stream.publishable(window):
+                continue
+            # Asked for every window: it must know all hops.
+            quiet = self._gate.quiet(loudest(stream.newest(window)), self.busy)
+            if window.end_frame // stream.hop % rung.every and not stream.finished:
+                self.counts.skipped += 1
+            elif quiet:
+                self.counts.quiet += 1
+                return self.announcer.quiet(window, stream.level(window))
+            elif rung.drop and self.channel.pending >= stream.hop * stream.sizes.hop:
+                self.counts.dropped += 1
+            else:
+                self.due = Due(self, window, self.channel.completed or time.monotonic())
+        return None
+
+    def state(self) -> tuple[str, str]:
+        """How the source fares, and why."""
+        worker = self.worker
+        quiet_for = time.monotonic() - worker.heard
+        findings = worker.monitor.findings()
+        if worker.muted:
+            return "muted", ""
+        if worker.phase != "open":
+            return worker.phase, worker.reason
+        if quiet_for > STALL_SECONDS + 2 * worker.source.jitter and worker.source.live:
+            return "stalled", f"no audio for {quiet_for:.0f} s"
+        if any(finding.startswith(DEAD) for finding in findings):
+            return "silent", "; ".join(findings)
+        return "live", ""
+
+    def check(self, now: float) -> Status | None:
+        """The message of a change of state or of what is wrong with the signal.
+
+        Args:
+            now: UNIX seconds.
+        """
+        state, reason = self.state()
+        findings = self.worker.monitor.findings()
+        # Figures in them change all the time.
+        seen = state, tuple(finding.split(":")[0] for finding in findings), reason if state == "reconnecting" else ""
+        if seen == self._told:
+            return None
+        self._told = seen
+        self.announcer.state = state
+        return self.status(now, reason or "; ".join(findings))
+
+    def status(self, now: float, reason: str = "") -> Status:
+        """How the stream fares at UNIX second `now`."""
+        counts, supervisor = self.counts, self.worker.supervisor
+        counts.findings = self.worker.monitor.findings()
+        if supervisor is not None:
+            counts.connections, counts.repeated = supervisor.connections, supervisor.repeated
+        return self.announcer.status(self.channel.stream, now, counts, reason)
