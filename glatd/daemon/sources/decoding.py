@@ -21,8 +21,9 @@ _LEAST_LOST = 0.5
 _JITTER_S = 0.010
 # A connection that gives nothing for 10 s is given up: a longer jump is a clock that was set.
 _LONGEST_LOST_S = 60.0
-# Icecast keeps the first page of Ogg FLAC with the headers and sends it, old sound, to every new listener.
-_PREFACE = 2  # frames whose time stamps tell nothing, of a stream that is not RTP
+# Before it has seen a few packets FFmpeg guesses stamps (AAC in MPEG-TS: a frame too few), and Icecast keeps
+# the first page of Ogg FLAC with the headers and sends it, old sound, to every new listener.
+_PREFACE_S = 0.5  # of sound whose stamps tell nothing, of a stream that is not RTP
 
 
 def live_blocks(
@@ -48,7 +49,7 @@ def live_blocks(
         raise SourceError(f"{where}: no audio track (it sends {kinds}); switch the sound on at the sender")
     track = container.streams.audio[0]
     lost: LostAudio | None = None
-    preface = 0 if rtp else _PREFACE
+    preface = 0.0 if rtp else _PREFACE_S
     shape = (0, 0)  # rate, channels
     bits: int | None = None
     damaged = False
@@ -70,7 +71,7 @@ def live_blocks(
             raise SourceError(f"{where}: the sound changes from {was} to {now}; it is opened again as it is now")
         stamp = None
         if preface > 0:
-            preface -= 1
+            preface -= frame.samples / rate
         elif frame.pts is not None and frame.time_base:
             stamp = frame.pts * frame.time_base * rate
         arrival, bits = time.monotonic(), exact_bits(frame)

@@ -12,9 +12,9 @@ from glatd.errors import ConfigError
 NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 _TRANSPORTS = {"tcp": "through the connection itself", "udp": "in datagrams", "http": "in an HTTP tunnel"}
 
-# FFmpeg looks at this much, in bytes and microseconds, before it says what a stream is; it ends as soon as
-# it knows. What it takes to know is waited for at every reconnect.
-_PROBE = {"probesize": "65536", "analyzeduration": "1000000", "fflags": "nobuffer"}
+# FFmpeg looks at this much at most, in bytes and microseconds, before it says what a stream is: a picture
+# may stand before the sound. What it takes is waited for at every reconnect.
+_PROBE = {"probesize": "500000", "analyzeduration": "1000000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ def network_target(uri: str) -> tuple[Target, dict[str, str]]:
             raise ConfigError(f"source {shown!r}: unknown transport {transport!r}; {nearest(transport, _TRANSPORTS)}")
         # Of a camera only the sound is asked for, so no picture is even sent.
         ffmpeg |= {"rtsp_transport": transport, "allowed_media_types": "audio", "analyzeduration": "0"}
+    elif scheme in ("rtmp", "rtmps"):
+        ffmpeg["analyzeduration"] = "100000"  # it never knows whether something else will come, and waits for it
     return Target(url, shown, ffmpeg, rtp=scheme in ("rtsp", "rtsps")), values
 
 
