@@ -197,6 +197,13 @@ def answers(port: int) -> bool:
     return True
 
 
+def listens(port: int, udp: bool = False) -> bool:
+    """Whether a socket is bound there, seen without connecting: some servers serve but once."""
+    table = Path("/proc/net/udp" if udp else "/proc/net/tcp").read_text().splitlines()[1:]
+    rows = [row.split() for row in table]
+    return any(int(row[1].rpartition(":")[2], 16) == port and row[3] in ("0A", "07") for row in rows)
+
+
 def ffmpeg(sound: Path | None, *output: str | Path, video: bool = False) -> list[str | Path]:
     """A command that plays `sound` in a loop, or a tone of 440 Hz, in real time into `output`."""
     command: list[str | Path] = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re"]
