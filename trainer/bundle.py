@@ -41,7 +41,11 @@ class BundleModel:
 def write_bundle(folder: Path, model: Glat, name: str, provenance: dict[str, str], licence: str) -> None:
     """Write weights (float16) and model.json into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.contiguous().half() for key, value in model.state_dict().items()}
+    # A counter of BatchNorm is no weight: float16 ends at 65504 steps.
+    state = {
+        key: value.contiguous().half() if value.is_floating_point() else value
+        for key, value in model.state_dict().items()
+    }
     save_file(state, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # it is made private
     described = BundleModel(
@@ -101,7 +105,7 @@ def read_bundle(folder: Path) -> tuple[Glat, BundleModel]:
         raise EngineError(f"{path} is not the file that {MODEL} describes (hash {found[:12]}); copy the bundle again")
     model = Glat(make_backbone(described.backbone), described.glat)
     try:
-        model.load_state_dict({key: value.to(torch.float32) for key, value in state.items()})
+        model.load_state_dict({k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state.items()})
     except RuntimeError as error:
         raise EngineError(f"{path} does not fit the network in {MODEL}: {error}") from error
     return model.eval(), described

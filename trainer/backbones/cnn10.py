@@ -72,7 +72,7 @@ class CNN10(Backbone):
         return frames // self.stride
 
     def feature(self, frames: Tensor) -> Tensor:
-        x = self.bn0(frames.transpose(1, 2)).transpose(1, 2).unsqueeze(1)
+        x: Tensor = self.bn0(frames.transpose(1, 2)).transpose(1, 2).unsqueeze(1)
         for block in (self.conv_block1, self.conv_block2, self.conv_block3, self.conv_block4):
             x = self.block_dropout(block(x))
         return x.mean(3)
