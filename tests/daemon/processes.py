@@ -43,9 +43,16 @@ def without_clock(message: dict[str, Any]) -> dict[str, Any]:
 class Running:
     """A command that runs; its lines are read as they come."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str] | None = None, stdin: int | None = None
+    ) -> None:
         self.process = subprocess.Popen(
-            command, env=environment or os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment or os.environ,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.lines: list[str] = []
         self.errors: list[str] = []
