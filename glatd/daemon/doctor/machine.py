@@ -160,9 +160,9 @@ def user(unit: Path = Path("/etc/systemd/system/glatd.service")) -> Iterator[Fin
 def disk(folder: Path, streams: int) -> Iterator[Finding]:
     """Room for recordings, and whether they can be written."""
     there = folder.absolute()
-    while not there.exists() and there != there.parent:
+    while not os.path.exists(there) and there != there.parent:  # Path.exists raises where it may not look
         there = there.parent
-    if not there.is_dir():
+    if not os.path.isdir(there):
         yield error("Recordings", f"{folder}: {there} is not a folder", "choose another --record")
     elif not os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
         yield error("Recordings", f"{folder}: {there} cannot be written to", "chown it, or choose another --record")

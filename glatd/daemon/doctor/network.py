@@ -93,7 +93,7 @@ def _try(endpoint: str, kind: int, purpose: str, option: str) -> None:
 
 
 def _try_path(path: Path, what: str, option: str) -> None:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # Path.is_dir raises where it may not look
         raise ConfigError(f"{what}: there is no folder {path.parent}; make it, or choose another {option}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise ConfigError(f"{what}: {path.parent} cannot be written to; chown it, or choose another {option}")
