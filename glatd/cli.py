@@ -33,6 +33,7 @@ def cli(log_format: str) -> None:
 @click.option("--publish", metavar="ENDPOINT", help="ZeroMQ endpoint to bind.  [default: tcp://127.0.0.1:5555]")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
+@click.option("--record", metavar="DIR", help="Also record into DIR what every stream hears and what is said of it.")
 @click.option(
     "--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout."
 )
@@ -48,37 +49,62 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@click.argument("recordings", nargs=-1, required=True, type=PATH, metavar="FILE|REC...")
 @click.option("--engine", help="Engine folder, or auto.  [default: auto]")
 @click.option(
     "--speed", default="max", metavar="X|max", help="Times real time, or as fast as it goes.", show_default=True
 )
-@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["none", "text", "jsonl"]),
+    help="Print messages on stdout.  [default: text; none with --expect]",
+)
 @click.option(
     "--scores",
     type=click.Choice(["top", "all"]),
-    default="top",
-    help="Ten tags a window, or every class.",
-    show_default=True,
+    help="Ten tags a window, or every class.  [default: top, or as in REC]",
+)
+@click.option("--stream", "streams", multiple=True, metavar="NAME", help="Replay only this stream.")
+@click.option(
+    "--expect", type=PATH, metavar="FILE", help="Compare with messages of before (said.jsonl); 1 if they differ."
 )
 @click.option("--publish", metavar="ENDPOINT", help="Also publish the messages on this ZeroMQ endpoint.")
 @click.option(
     "--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True
 )
-@click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
-@click.option("--node", help="Name of this box in topics.  [default: the host's name]")
+@click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
+@click.option("--node", help="Name of this box in topics.  [default: the host's name, or as in REC]")
 def replay(
-    files: tuple[Path, ...], speed: str, form: str, scores: str, publish: str | None, wait: float, **options: Any
+    recordings: tuple[Path, ...],
+    speed: str,
+    form: str | None,
+    scores: str | None,
+    streams: tuple[str, ...],
+    expect: Path | None,
+    publish: str | None,
+    wait: float,
+    **options: Any,
 ) -> int:
-    """Tag recordings, one after the other, as if they were live."""
-    from glatd.daemon.serve import replay as replay_files
-    from glatd.daemon.settings import read_settings
+    """Tag recordings once more, one after the other, as if they were live.
 
-    settings = read_settings(None, publish=publish or "", top=0 if scores == "all" else None, **options)
-    printer = Printer(form, names=len(files) > 1)
-    code = replay_files(settings, files, read_speed(speed), wait, printer, tell)
+    FILE is any recording, or a folder of them. REC is a folder that `glatd run --record` has made: each stream of it
+    is replayed with the settings that it was recorded with.
+    """
+    from glatd.daemon.recording.expected import Expected
+    from glatd.daemon.replay import Replay, plan
+
+    top = {"all": 0, "top": 10, None: None}[scores]
+    parts = plan(recordings, streams, {"publish": publish or "", "top": top, **options})
+    expected = None if expect is None else Expected(expect)
+    form = form or ("none" if expected else "text")
+    printer = Printer(form, names=len(parts) > 1)
+    replaying = Replay(parts, read_speed(speed), [] if form == "none" else [printer], expected, bool(streams))
+    code = replaying.run(wait, tell)
     printer.close()
-    return code
+    if expected is None:
+        return code
+    return code or replaying.judge(lambda line: click.echo(line, err=form != "none"))
 
 
 @cli.command()

@@ -1,5 +1,6 @@
-"""Put the parts together: `run` for live sources, `replay` for recordings."""
+"""Put the parts together, and run them as a daemon."""
 
+import dataclasses
 import logging
 import os
 import signal
@@ -8,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from glatd.daemon.announce import Announcer
@@ -18,9 +19,10 @@ from glatd.daemon.gate import LevelGate
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.overload import Overload
 from glatd.daemon.publish import Publisher
+from glatd.daemon.recording.layout import Header
+from glatd.daemon.recording.writer import Recorder, new_recording
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source, unique_names
-from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
 from glatd.daemon.tagging import check_crops, hop_frames, silence
@@ -28,8 +30,8 @@ from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
-from glatd.errors import ConfigError, GlatdError, SourceError
-from glatd.messages import Gap, Message, Node, Status
+from glatd.errors import ConfigError
+from glatd.messages import Message, Node, Status
 
 log = logging.getLogger("glatd")
 
@@ -66,6 +68,7 @@ class Assembly:
     def __init__(self, settings: Settings, engine: Engine, clock: SystemClock | None = None) -> None:
         self.settings, self.engine = settings, engine
         self.session = uuid.uuid4().hex
+        self.recorder: Recorder | None = None  # of every stream that is made from now on
         self.silence = silence(engine)
         self.clock = clock or SystemClock()
         self.began = time.monotonic()
@@ -107,7 +110,8 @@ class Assembly:
             WallClock(time.time(), engine.sizes.rate, self.clock),
             settings.top or None,
         )
-        worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect)
+        recording = self.recorder.stream(source.name, source.uri) if self.recorder else None
+        worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect, recording)
         worker.muted = of.muted
         gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
         return Track(worker, Channel(Stream(engine.sizes, hop, self.silence), announcer), gate)
@@ -150,6 +154,31 @@ def resident_mb() -> float:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
+def make_recorder(assembly: Assembly, sources: Sequence[Source]) -> Recorder:
+    """What writes down all that a process hears and says, as its settings want it.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    settings, manifest = assembly.settings, assembly.engine.manifest
+    told = dataclasses.asdict(settings)
+    del told["source"]  # as they were written, with passwords
+    recorder = Recorder(
+        new_recording(Path(settings.record)),
+        Header(
+            session=assembly.session,
+            node=settings.node_name,
+            engine=manifest.hash,
+            model=manifest.model,
+            began=time.time(),
+            settings=told,
+            sources=tuple({"name": source.name, "uri": source.uri} for source in sources),
+        ),
+    )
+    log.info("recording into %s", recorder.folder)
+    return recorder
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM and SIGINT only set a flag."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -168,12 +197,16 @@ def run(settings: Settings, sink: Sink | None) -> int:
     stopped = threading.Event()
     stop_on_signals(stopped.set)
     sources = make_sources(settings)
-    publisher = Publisher(settings.publish) if settings.publish else None
-    with closing(publisher) if publisher else nullcontext():
+    with ExitStack() as closing_down:
+        publisher = closing_down.enter_context(closing(Publisher(settings.publish))) if settings.publish else None
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         sinks: list[Sink] = [part for part in (publisher, sink, StatusLog(doing)) if part is not None]
         assembly = Assembly(settings, engine)
+        if settings.record:
+            assembly.recorder = recorder = make_recorder(assembly, sources)
+            sinks.append(recorder)
+            closing_down.callback(recorder.close)
         tracks = [assembly.track(source, 1.0, of) for source, of in zip(sources, settings.source, strict=True)]
         loop = assembly.loop(tracks, sinks, live=True)
         stop_on_signals(loop.stop)
@@ -183,75 +216,6 @@ def run(settings: Settings, sink: Sink | None) -> int:
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
     leave_if_hung(loop)
     return errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0
-
-
-def replay(
-    settings: Settings,
-    files: Sequence[Path],
-    speed: float | None,
-    wait: float,
-    sink: Sink,
-    told: Callable[[GlatdError], None],
-) -> int:
-    """Recordings, one after the other, through the daemon's own loop.
-
-    Args:
-        speed: times real time; None as fast as it goes.
-        wait: seconds to wait for a first subscriber where something is published.
-        sink: told every message.
-        told: of the error of a file; the others go on.
-
-    Returns:
-        Exit code: 0, or that of the first file that failed or had audio that could not be used.
-    """
-    stopped = threading.Event()
-    stop_on_signals(stopped.set)
-    sources = unique_names([FileSource(path, None) for path in files])
-    publisher = Publisher(settings.publish) if settings.publish else None
-    code = 0
-    with closing(publisher) if publisher else nullcontext():
-        assembly = Assembly(settings, make_engine(settings))
-        if publisher is not None and wait > 0:
-            heard = publisher.wait_for_subscriber(wait, stopped)
-            if not heard and not stopped.is_set():
-                log.warning("nobody has subscribed to %s within %g s; replaying all the same", settings.publish, wait)
-        gaps: list[Gap] = []  # of one file
-
-        def note(message: Message) -> None:
-            if isinstance(message, Gap):
-                gaps.append(message)
-
-        sinks: list[Sink] = [part for part in (publisher, sink, note) if part is not None]
-        for source in sources:
-            gaps.clear()
-            track = assembly.track(source, speed)
-            loop = assembly.loop([track], sinks, live=False)
-            stop_on_signals(loop.stop)
-            if stopped.is_set():
-                return code
-            loop.run()
-            error = track.worker.error or lost_audio(source, gaps)
-            if error is not None:
-                told(error)
-                code = code or error.exit_code
-            elif not track.announcer.windows and track.channel.stream.finished:
-                seconds = track.channel.stream.received / assembly.engine.sizes.rate
-                log.warning("%s has %.2f s of audio; below 1 s nothing is tagged", source.uri, seconds)
-            if loop.stopping:
-                break
-    return code
-
-
-def lost_audio(source: Source, gaps: Sequence[Gap]) -> SourceError | None:
-    """What to tell of a recording that did not give all its audio; a live stream would only publish its gaps."""
-    if not gaps:
-        return None
-    seconds = sum(gap.end - gap.start for gap in gaps) / gaps[0].rate
-    causes = ", ".join(dict.fromkeys(gap.cause for gap in gaps))
-    return SourceError(
-        f"{source.uri}: {seconds:.2f} s of its audio cannot be used ({causes}); they were taken as silence; "
-        "record or convert it again"
-    )
 
 
 class StatusLog:

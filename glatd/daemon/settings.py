@@ -40,6 +40,7 @@ class Settings:
     status_seconds: float = 10.0  # between two status messages of a stream
     latency: float = 0.1  # s that a window may wait for windows of other streams to be looked at together
     overload: bool = True  # whether less is looked at when the machine cannot keep up
+    record: str = ""  # folder to record into what every stream hears and what is said of it; "" records nothing
     gate: str | float = "off"  # windows as quiet as this (dBFS, or "adaptive") skip the networks
     source: tuple[SourceSettings, ...] = ()
 

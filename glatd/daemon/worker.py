@@ -25,6 +25,12 @@ class Recording(Protocol):
     def gap(self, missing: Missing) -> None:
         """Audio that did not come, where its cause is known."""
 
+    def lose(self, block: Block, cause: str) -> None:
+        """A block that came and is not part of the stream."""
+
+    def close(self) -> None:
+        """The stream has ended."""
+
 
 class Worker:
     """Runs a source in a thread; a live one is supervised.
@@ -123,6 +129,8 @@ class Worker:
         except Exception as error:  # a source's library may raise anything; one stream must not end the others
             self.error = SourceError(f"{self.source.uri}: {type(error).__name__}: {error}")
         finally:
+            if self._recording is not None:
+                self._recording.close()
             self._hand_over(self._ingest.finish())
             with self._ready:
                 self._done = True
@@ -135,6 +143,8 @@ class Worker:
             self.phase = "open"
         if self.muted:
             self._ingest.lose(block, "muted")
+            if self._recording is not None:
+                self._recording.lose(block, "muted")
             return False
         if self.source.live:  # what a replay says must not depend on when it is asked
             self.monitor.take(block.samples, block.rate)

@@ -70,7 +70,7 @@ class RecordingSource(Source):
 
     Attributes:
         recorded_uri: where the audio came from.
-        complete: whether `pieces` has come to the recorded end of the stream; a run that was killed has left none.
+        complete: whether `blocks` has come to the recorded end of the stream; a run that was killed has left none.
     """
 
     live: ClassVar[bool] = False
@@ -87,13 +87,7 @@ class RecordingSource(Source):
         self.recorded_uri = str(first.get("uri", ""))
         super().__init__(f"file:{folder}", name or first["name"], True)
 
-    def blocks(self) -> Iterator[Block]:
-        """The recorded blocks; a loss is a jump of `start`, as in `pieces`, but without its cause."""
-        for piece in self.pieces():
-            if isinstance(piece, Block):
-                yield piece
-
-    def pieces(self) -> Iterator[Block | Missing]:
+    def blocks(self) -> Iterator[Block | Missing]:
         """Blocks of 0.1 s with `wall`, and what is missing between them, in order.
 
         A second that is damaged or not there is missing with the cause "recording damaged". What follows it is at its

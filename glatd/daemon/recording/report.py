@@ -9,13 +9,12 @@ from glatd.render import clock
 MOST_SHOWN = 20  # differences
 
 
-def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = (), unexpected: Sequence[str] = ()) -> list[str]:
+def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = ()) -> list[str]:
     """Lines for a terminal; the last one is the result.
 
     Args:
         verdicts: by stream.
         lacking: streams that are expected and were not replayed.
-        unexpected: streams that were replayed, and of which nothing is expected.
     """
     lines: list[str] = []
     left = MOST_SHOWN
@@ -29,8 +28,6 @@ def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = (), unexpec
     lines += _hints(verdicts)
     for stream in lacking:
         lines.append(f"stream {stream} is expected, but it was not replayed")
-    for stream in unexpected:
-        lines.append(f"stream {stream} was replayed, but nothing is expected of it")
     excused: Counter[str] = Counter()
     equal: Counter[str] = Counter()
     for verdict in verdicts.values():
@@ -39,7 +36,7 @@ def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = (), unexpec
     for what, count in sorted(excused.items()):
         lines.append(f"not compared: {count} {what}")
     as_expected = ", ".join(f"{equal[what]} {what}" for what in ("windows", "gaps", "events") if equal[what])
-    if is_equal(verdicts, lacking, unexpected):
+    if is_equal(verdicts, lacking):
         lines.append(f"equal: {as_expected}")
     else:
         places = f"{differences} differences" if differences != 1 else "1 difference"
@@ -47,9 +44,9 @@ def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = (), unexpec
     return lines
 
 
-def is_equal(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = (), unexpected: Sequence[str] = ()) -> bool:
+def is_equal(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = ()) -> bool:
     """Whether all was as expected."""
-    return not (lacking or unexpected or any(verdict.differences for verdict in verdicts.values()))
+    return not (lacking or any(verdict.differences for verdict in verdicts.values()))
 
 
 def _hints(verdicts: Mapping[str, Verdict]) -> list[str]:

@@ -17,7 +17,7 @@ from glatd.daemon.recording.layout import INDEX, SAID
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.reader import open_recording
 from tests.conftest import ROOT
-from tests.daemon.recording.making import exact, joined, same_bits
+from tests.daemon.recording.making import blocks, exact, joined, record, same_bits
 
 RATE = 16_000  # Hz
 
@@ -55,7 +55,7 @@ def check(folder: Path, bits: int | None, channels: int, taken: int) -> int:
     if not streams:
         return 0
     (source,) = streams
-    pieces = joined(source.pieces())
+    pieces = joined(source.blocks())
     assert not [piece for piece in pieces if isinstance(piece, Missing)]
     read = 0
     for piece in pieces:
@@ -102,8 +102,6 @@ def test_a_kill_at_any_of_a_hundred_moments_leaves_a_recording(tmp_path: Path) -
 
 
 def test_an_index_whose_last_line_is_torn_is_read_up_to_it(tmp_path: Path) -> None:
-    from tests.daemon.recording.making import blocks, record
-
     samples = exact(3 * RATE, 1, 16)
     source = record(tmp_path / "rec", blocks(samples, [320], RATE, 16), seconds=1.0)
     index = source.folder / INDEX
@@ -114,7 +112,7 @@ def test_an_index_whose_last_line_is_torn_is_read_up_to_it(tmp_path: Path) -> No
             if cut == 0:
                 continue
             (again,) = open_recording(tmp_path / "rec").streams
-            read = [piece for piece in joined(again.pieces()) if isinstance(piece, tuple)]
+            read = [piece for piece in joined(again.blocks()) if isinstance(piece, tuple)]
             assert all(same_bits(part, samples[start : start + len(part)]) for start, part in read)
             expected = sum(json.loads(line)["type"] == "flushed" for line in lines[:cut])
             assert sum(len(part) for _, part in read) == min(expected * RATE, 3 * RATE)
@@ -122,8 +120,6 @@ def test_an_index_whose_last_line_is_torn_is_read_up_to_it(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("bits", [16, None])
 def test_what_a_loss_of_power_has_torn_is_a_gap_at_its_place(tmp_path: Path, bits: int | None) -> None:
-    from tests.daemon.recording.making import blocks, record
-
     samples = exact(4 * RATE, 1, bits)
     source = record(tmp_path / "rec", blocks(samples, [320], RATE, bits), seconds=1.0)
     files = sorted(path for path in source.folder.iterdir() if path.name != INDEX)
@@ -131,7 +127,7 @@ def test_what_a_loss_of_power_has_torn_is_a_gap_at_its_place(tmp_path: Path, bit
     data[len(data) // 2] ^= 0x40
     files[1].write_bytes(data)
     files[2].write_bytes(files[2].read_bytes()[:-1])
-    found = joined(source.pieces())
+    found = joined(source.blocks())
     assert [piece for piece in found if isinstance(piece, Missing)] == [
         Missing(2 * RATE, RATE, "recording damaged"), Missing(3 * RATE, RATE, "recording damaged"),
     ]  # fmt: skip
@@ -139,4 +135,4 @@ def test_what_a_loss_of_power_has_torn_is_a_gap_at_its_place(tmp_path: Path, bit
     assert same_bits(first[1], samples[:RATE])
     assert last[0] == 3 * RATE and same_bits(last[1], samples[3 * RATE :])
     files[3].unlink()
-    assert joined(source.pieces())[-1] == Missing(4 * RATE, RATE, "recording damaged")
+    assert joined(source.blocks())[-1] == Missing(4 * RATE, RATE, "recording damaged")

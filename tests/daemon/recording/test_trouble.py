@@ -62,7 +62,7 @@ def check(source: RecordingSource, samples: Floats, taken: int) -> list[Missing]
     """All that was read is right and at its place, and what was not is told; the gaps."""
     at = 0
     gaps = []
-    for piece in joined(source.pieces()):
+    for piece in joined(source.blocks()):
         if isinstance(piece, Missing):
             gaps.append(piece)
             assert piece.end > at
