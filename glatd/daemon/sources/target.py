@@ -9,7 +9,6 @@ from glatd.daemon.sources.hidden import without_password
 from glatd.daemon.sources.pcm import nearest, parse_query
 from glatd.errors import ConfigError
 
-NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 _TRANSPORTS = {"tcp": "through the connection itself", "udp": "in datagrams", "http": "in an HTTP tunnel"}
 
 # FFmpeg looks at this much at most, in bytes and microseconds, before it says what a stream is: a picture

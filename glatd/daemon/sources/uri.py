@@ -13,6 +13,7 @@ from glatd.daemon.sources.network import NetworkSource
 from glatd.daemon.sources.pcm import MOST_CHANNELS, PcmFormat, nearest, parse_count, parse_format
 from glatd.daemon.sources.pcm_tcp import TcpPcmSource
 from glatd.daemon.sources.pcm_udp import UdpPcmSource
+from glatd.daemon.sources.srt import SrtSource
 from glatd.daemon.sources.target import network_target, rtp_target
 from glatd.errors import ConfigError
 
@@ -27,6 +28,7 @@ _EXAMPLES = {
     "rtmps": "rtmps://HOST/APP/STREAM",
     "http": "http://HOST/MOUNT",
     "https": "https://HOST/PLAYLIST.m3u8",
+    "srt": "srt://HOST:PORT?passphrase=PASSPHRASE",
     "rtp": "rtp:PATH.sdp",
     "tcp": f"tcp://{_PCM}",
     "udp": f"udp://{_PCM}",
@@ -104,6 +106,8 @@ def _parse_network(uri: str, name: str | None) -> Source:
     channel = _channel(values["channel"], f"source {target.shown!r}") if "channel" in values else None
     parts = urlsplit(target.url)
     default = safe_name(f"{parts.netloc.rpartition('@')[2]}{parts.path}", parts.scheme)
+    if parts.scheme == "srt":
+        return SrtSource(target.url, target.shown, name or default, name is not None, channel)
     return NetworkSource(target, name or default, name is not None, channel)
 
 
