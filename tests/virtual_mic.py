@@ -18,10 +18,9 @@ RATE = 48_000  # Hz, of the virtual microphones; mono, s16
 
 
 class VirtualMic:
-    """One sound server with a microphone for each of `names`. Use it as a context manager.
+    """One sound server with a microphone for each of `names`, mono at 48 kHz. Use it as a context manager.
 
-    PortAudio asks for the sound server once, when it starts: what listens has to be a process of its own,
-    started with `environment`.
+    What listens has to be a process of its own, started with `environment`, or to be given it.
     """
 
     def __init__(self, *names: str) -> None:
@@ -29,8 +28,14 @@ class VirtualMic:
             pytest.skip("needs ../shared/virtual_mic.sh, which is not beside this checkout")
         # Not pytest's folder: the path of a Unix socket has 108 bytes at most.
         self._folder = Path(tempfile.mkdtemp(prefix="glatd-mic-"))
+        self._names = names
+        self.environment: dict[str, str] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, with the microphones of the beginning; after `kill` on the same socket."""
         shell = subprocess.run(
-            [SCRIPT, self._folder, *names], stdout=subprocess.PIPE, text=True, timeout=30, check=False
+            [SCRIPT, self._folder, *self._names], stdout=subprocess.PIPE, text=True, timeout=30, check=False
         )
         if shell.returncode:
             log = self._folder / "pulse.log"
@@ -52,14 +57,44 @@ class VirtualMic:
         # A suspended microphone would let it wait for ever.
         subprocess.run(["paplay", f"--device={name}", path], env=self.environment, timeout=300, check=True)
 
+    def add(self, name: str, channels: int = 1) -> None:
+        """Plug in a microphone: one that `start` was told, or only the server knows (as `NAME.monitor`)."""
+        form = (f"sink_name={name}", f"rate={RATE}", f"channels={channels}", "format=s16le", "norewinds=1")
+        self._control("load-module", "module-null-sink", *form)
+
+    def add_source(self, name: str, of: str) -> None:
+        """Plug in a microphone of the server that hears the same as `of`, and that ALSA does not list."""
+        form = (f"source_name={name}", f"master={of}.monitor", "remix=no")
+        self._control("load-module", "module-remap-source", *form)
+
+    def remove(self, name: str) -> None:
+        """Unplug a microphone; the server moves who listens to another one, if there is any."""
+        modules = [line.split("\t") for line in self._control("list", "short", "modules").splitlines()]
+        (module,) = [words[0] for words in modules if f"_name={name} " in f"{words[2]} "]
+        self._control("unload-module", module)
+
+    def listeners(self) -> list[int]:
+        """The processes that listen to a microphone, once for each stream."""
+        listed = self._control("list", "source-outputs").splitlines()
+        return [int(line.split('"')[1]) for line in listed if "application.process.id" in line]
+
     def suspend(self, name: str, suspended: bool) -> None:
         """Let a microphone give no more samples, or go on; those who listen are not told."""
-        command = ["pactl", "suspend-sink", name, str(int(suspended))]
-        subprocess.run(command, env=self.environment, timeout=10, check=True)
+        self._control("suspend-sink", name, str(int(suspended)))
+
+    def _control(self, *words: str) -> str:
+        done = subprocess.run(
+            ["pactl", *words], env=self.environment, stdout=subprocess.PIPE, text=True, timeout=10, check=True
+        )
+        return done.stdout
 
     def freeze(self) -> None:
         """Let the sound server hang."""
         os.kill(self._server, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._server, signal.SIGCONT)
 
     def kill(self) -> None:
         """Let the sound server die."""
