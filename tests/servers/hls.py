@@ -34,7 +34,14 @@ class Hls(Server):
         playlist.unlink(missing_ok=True)
         picture = ["-c:v", "mpeg2video", "-g", "10"] if self._video else ["-vn"]
         output = [*picture, "-c:a", "aac", "-b:a", "128k", "-f", "hls", "-hls_time", str(SEGMENT_S)]
-        output += ["-hls_list_size", "5", "-hls_flags", "delete_segments+temp_file", "-hls_start_number_source", "epoch"]
+        output += [
+            "-hls_list_size",
+            "5",
+            "-hls_flags",
+            "delete_segments+temp_file",
+            "-hls_start_number_source",
+            "epoch",
+        ]
         self.run(ffmpeg(self._sound, *output, playlist, video=self._video))
         self.wait_for_port()
         self.wait_for(lambda: playlist.exists() and playlist.read_text().count("#EXTINF") >= 3, "three segments")

@@ -68,7 +68,7 @@ def live_blocks(
             lost = LostAudio(rate, tick, max(jitter, 2 * tick / rate), _LONGEST_LOST_S)
         elif now_shape != shape:
             was, now = (f"{hertz} Hz, {channels} channels" for hertz, channels in (shape, now_shape))
-            raise SourceError(f"{where}: the sound changes from {was} to {now}; it is opened again as it is now")
+            raise SourceError(f"{where}: the sound changes from {was} to {now}; it is opened again")
         stamp = None
         if preface > 0:
             preface -= frame.samples / rate

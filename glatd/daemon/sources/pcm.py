@@ -13,7 +13,7 @@ from glatd.errors import ConfigError
 
 ENCODINGS = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "u8": 1}  # bytes a sample
 _KEYS = ("rate", "format", "channels", "channel")
-_RATES = (8_000, 384_000)  # Hz, what the resampler is tested for
+RATES = (8_000, 384_000)  # Hz, what the resampler is tested for
 MOST_CHANNELS = 64
 
 
@@ -76,7 +76,7 @@ def parse_format(query: str, where: str) -> PcmFormat:
     encoding = values.get("format", "s16le")
     if encoding not in ENCODINGS:
         raise ConfigError(f"{where}: unknown format {encoding!r}; {nearest(encoding, ENCODINGS)}")
-    rate = parse_count(values.get("rate", "48000"), "rate", *_RATES, where)
+    rate = parse_count(values.get("rate", "48000"), "rate", *RATES, where)
     channels = parse_count(values.get("channels", "1"), "channels", 1, MOST_CHANNELS, where)
     channel = parse_count(values["channel"], "channel", 1, channels, where) if "channel" in values else None
     return PcmFormat(rate, encoding, channels, channel)

@@ -75,7 +75,7 @@ class SrtSource(Source):
 
         try:
             options = {"probesize": "500000", "analyzeduration": "100000"}
-            with av.open(carrier, format="nut", options=options, metadata_errors="replace") as container:
+            with av.open(carrier, "r", format="nut", options=options, metadata_errors="replace") as container:
                 carrier.limit = _SILENT_S
                 for block in live_blocks(container, self.uri, self._channel):
                     if self._stopped.is_set():

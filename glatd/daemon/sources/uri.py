@@ -10,9 +10,10 @@ from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.hidden import without_password as without_password  # for those who print URIs
 from glatd.daemon.sources.mic import parse_mic
 from glatd.daemon.sources.network import NetworkSource
-from glatd.daemon.sources.pcm import MOST_CHANNELS, PcmFormat, nearest, parse_count, parse_format
+from glatd.daemon.sources.pcm import MOST_CHANNELS, PcmFormat, nearest, parse_count, parse_format, parse_query
 from glatd.daemon.sources.pcm_tcp import TcpPcmSource
 from glatd.daemon.sources.pcm_udp import UdpPcmSource
+from glatd.daemon.sources.pcm_zmq import ZmqPcmSource
 from glatd.daemon.sources.srt import SrtSource
 from glatd.daemon.sources.target import network_target, rtp_target
 from glatd.errors import ConfigError
@@ -32,6 +33,7 @@ _EXAMPLES = {
     "rtp": "rtp:PATH.sdp",
     "tcp": f"tcp://{_PCM}",
     "udp": f"udp://{_PCM}",
+    "zmq+tcp": "zmq+tcp://127.0.0.1:PORT",
 }
 _USUAL = " | ".join(_EXAMPLES[scheme] for scheme in ("mic", "file", "rtsp", "http", "tcp"))
 
@@ -59,6 +61,8 @@ def parse_source(text: str) -> Source:
         return _parse_pcm(uri, name, TcpPcmSource)
     if scheme == "udp":
         return _parse_pcm(uri, name, UdpPcmSource)
+    if scheme == "zmq+tcp":
+        return _parse_zmq(uri, name)
     return _parse_network(uri, name)
 
 
@@ -112,6 +116,20 @@ def _parse_network(uri: str, name: str | None) -> Source:
 
 
 def _parse_pcm(uri: str, name: str | None, make: Callable[[str, int, PcmFormat, str | None], Source]) -> Source:
+    host, port, query = _address(uri)
+    return make(host, port, parse_format(query, f"source {without_password(uri)!r}"), name)
+
+
+def _parse_zmq(uri: str, name: str | None) -> Source:
+    host, port, query = _address(uri)
+    where = f"source {without_password(uri)!r}"
+    values = parse_query(query, ("channel",), where)
+    channel = _channel(values["channel"], where) if "channel" in values else None
+    return ZmqPcmSource(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}", name, channel)
+
+
+def _address(uri: str) -> tuple[str, int, str]:
+    """Host, port and query of a URI that has nothing else."""
     shown = without_password(uri)
     scheme = uri.partition(":")[0].lower()
     try:
@@ -125,4 +143,4 @@ def _parse_pcm(uri: str, name: str | None, make: Callable[[str, int, PcmFormat, 
         raise ConfigError(f"source {shown!r}: raw PCM knows no user and password; write {scheme}://HOST:PORT")
     if parts.path not in ("", "/") or parts.fragment:
         raise ConfigError(f"source {shown!r}: raw PCM knows no path; write {_EXAMPLES[scheme]}")
-    return make(host, port, parse_format(parts.query, f"source {shown!r}"), name)
+    return host, port, parts.query

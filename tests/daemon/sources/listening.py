@@ -28,7 +28,7 @@ class Listener:
         self.error: Exception | None = None
         self.began = time.monotonic()
         self._blocks: list[Block] = []
-        self._came = threading.Condition()
+        self._came = threading.Condition(threading.RLock())
         self._ended = False
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -66,17 +66,22 @@ class Listener:
             end = block.start + len(block.samples)
         return found
 
+    @property
+    def seconds(self) -> float:
+        """Of sound that came, lost audio not counted."""
+        return sum(len(block.samples) / block.rate for block in self.blocks)
+
     def wait(self, seconds: float) -> "Listener":
-        """Until so many seconds of sound more have come, lost audio not counted."""
+        """Until so many seconds of sound have come in all."""
         with self._came:
-            first = len(self._blocks)
-
-            def enough() -> bool:
-                return sum(len(block.samples) / block.rate for block in self._blocks[first:]) >= seconds
-
-            assert self._came.wait_for(lambda: enough() or self._ended, PATIENCE_S), "nothing comes"
-            assert enough(), f"it ended: {self.error}"
+            came = self._came.wait_for(lambda: self.seconds >= seconds - 1e-6 or self._ended, PATIENCE_S)
+        assert came, f"only {self.seconds} s came"
+        assert self.seconds >= seconds - 1e-6, f"it ended: {self.error}"
         return self
+
+    def more(self, seconds: float) -> "Listener":
+        """Until so many seconds of sound have come that had not come yet."""
+        return self.wait(self.seconds + seconds)
 
     def ends(self) -> Exception | None:
         """Wait until it has ended by itself; its error."""
