@@ -52,15 +52,17 @@ class VirtualMic:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def play(self, path: Path, name: str) -> None:
+    def play(self, path: Path, name: str, places: str = "mono") -> None:
         """Play a recording into a microphone, in real time; returns when it has been played."""
         # A suspended microphone would let it wait for ever.
-        subprocess.run(["paplay", f"--device={name}", path], env=self.environment, timeout=300, check=True)
+        command = ["paplay", f"--device={name}", f"--channel-map={places}", path]
+        subprocess.run(command, env=self.environment, timeout=300, check=True)
 
-    def add(self, name: str, channels: int = 1) -> None:
-        """Plug in a microphone: one that `start` was told, or only the server knows (as `NAME.monitor`)."""
-        form = (f"sink_name={name}", f"rate={RATE}", f"channels={channels}", "format=s16le", "norewinds=1")
-        self._control("load-module", "module-null-sink", *form)
+    def add(self, name: str, places: str = "mono") -> None:
+        """Plug in a microphone that `start` was told of, with channels at these places (`front-left,...`)."""
+        channels = places.count(",") + 1
+        form = (f"channels={channels}", f"channel_map={places}", f"rate={RATE}", "format=s16le", "norewinds=1")
+        self._control("load-module", "module-null-sink", f"sink_name={name}", *form)
 
     def add_source(self, name: str, of: str) -> None:
         """Plug in a microphone of the server that hears the same as `of`, and that ALSA does not list."""

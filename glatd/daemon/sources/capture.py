@@ -6,7 +6,7 @@ all threads, so that a microphone that does not open crashes a process that reco
 hangs. A process is simply ended.
 
 Messages go to stdout: one byte of kind, the length of the rest as uint32, the rest. They are FOUND (the name
-of the device; one byte on stdin lets it be opened), OPENED (JSON: name, rate, channels), AUDIO (`AUDIO_HEAD`,
+of the device; one byte on stdin lets it be opened), OPENED (`Opened` as JSON), AUDIO (`AUDIO_HEAD`,
 then float32 frames) and FAILED (why). The end of stdin ends the process.
 """
 
@@ -43,6 +43,16 @@ class Request:
     channels: int | None = None  # None for the device's own
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a microphone is recorded with."""
+
+    name: str
+    rate: int  # Hz
+    channels: int
+    mixed_from: str = ""  # the places of its own channels, where a sound server mixes them into others
+
+
 class Recorder:
     """The callback's side: copies, counts and returns. Nothing here waits."""
 
@@ -74,30 +84,28 @@ def record(request: Request, pipe: BinaryIO, allowed: threading.Event) -> None:
         device = choose(query(), request.device)
         say(FOUND, device.name.encode())
         allowed.wait()
-        recorder, device = _open(device, request)
+        recorder, opened = _open(device, request)
     except SourceError as error:
         say(FAILED, str(error).encode())
         return
-    say(OPENED, json.dumps({"name": device.name, "rate": device.rate, "channels": device.channels}).encode())
+    say(OPENED, json.dumps(asdict(opened)).encode())
     kind = OPENED
     while kind != FAILED:
         kind, rest = recorder.said.get()
         say(kind, rest)
 
 
-def _open(device: Device, request: Request) -> tuple[Recorder, Device]:
+def _open(device: Device, request: Request) -> tuple[Recorder, Opened]:
     """Open a microphone as asked, and have it watched."""
     device = replace(device, rate=request.rate or device.rate, channels=request.channels or device.channels)
     if device.source:
         os.environ["PULSE_SOURCE"] = device.source
     recorder = Recorder()
     stream = _start(device, recorder)
-    server = connect()
-    if server is None:
-        return recorder, device
-    placed = recorded_source(server)
+    server, mixed_from = connect(), ""
+    placed = recorded_source(server) if server is not None else None
     if placed is not None and device.guessed:
-        told = placed[1]
+        told = placed.source
         own = replace(device, rate=request.rate or told.rate, channels=request.channels or told.channels)
         if own != device:
             stream.close()
@@ -105,11 +113,12 @@ def _open(device: Device, request: Request) -> tuple[Recorder, Device]:
             _start(device, recorder)
             placed = recorded_source(server)
     if placed is not None:
-        at, told = placed
-        if device.source and told.name != device.source:
-            raise SourceError(f"microphone {device.name!r} is gone: the sound server gives {told.name!r} instead")
-        threading.Thread(target=watch, args=(server, at, _moved(recorder, device)), daemon=True).start()
-    return recorder, device
+        other = placed.source.name
+        if device.source and other != device.source:
+            raise SourceError(f"microphone {device.name!r} is gone: the sound server gives {other!r} instead")
+        threading.Thread(target=watch, args=(server, placed.number, _moved(recorder, device)), daemon=True).start()
+        mixed_from = ",".join(placed.source.places) if placed.remixed else ""
+    return recorder, Opened(device.name, device.rate, device.channels, mixed_from)
 
 
 def _moved(recorder: Recorder, device: Device) -> Callable[[str], None]:

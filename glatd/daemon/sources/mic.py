@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from glatd.audio import Block
 from glatd.daemon.sources.base import Source, pick_channel, safe_name
-from glatd.daemon.sources.capture import Request
+from glatd.daemon.sources.capture import Opened, Request
 from glatd.daemon.sources.devices import list_input_devices as list_input_devices  # `glatd devices`
 from glatd.daemon.sources.lag import LagMeter
 from glatd.daemon.sources.pcm import parse_count, parse_query
-from glatd.daemon.sources.shared import Opened, Reader, fail, join, leave
+from glatd.daemon.sources.shared import Reader, fail, join, leave
 from glatd.errors import SourceError
 
 _OPEN_S = 10.0  # a process starts, PortAudio looks at every device
@@ -86,6 +86,11 @@ class MicSource(Source):
                     raise self._silent(reader, opened, limit)
             elif isinstance(said, Opened):
                 opened = said
+                if opened.mixed_from and self._channel is not None:
+                    raise SourceError(
+                        f"microphone {opened.name!r}: the sound server mixes its channels ({opened.mixed_from}) into "
+                        "others, so none can be had alone; name the ALSA device instead (see glatd devices)"
+                    )
                 heard, limit = time.monotonic(), _FIRST_S
             elif opened is not None:
                 if meter is None:

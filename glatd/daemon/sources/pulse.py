@@ -18,6 +18,16 @@ class ServerSource:
     name: str
     rate: int  # Hz
     channels: int
+    places: tuple[str, ...] = ()  # of the channels: front-left and so on
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a process records."""
+
+    source: ServerSource
+    number: int  # of the source, at the server
+    remixed: bool  # whether the server makes other channels of the source's own, by their places
 
 
 def connect() -> Any | None:
@@ -42,21 +52,20 @@ def list_sources() -> list[ServerSource]:
 
 
 def _source(entry: Any) -> ServerSource:
-    return ServerSource(entry.name, entry.sample_spec.rate, entry.sample_spec.channels)
+    return ServerSource(entry.name, entry.sample_spec.rate, entry.sample_spec.channels, tuple(entry.channel_list))
 
 
-def recorded_source(server: Any) -> tuple[int, ServerSource] | None:
-    """The server's number of what this process, which has one stream, records now, and what it is.
-
-    None where it cannot be told.
-    """
+def recorded_source(server: Any) -> Recorded | None:
+    """What this process, which has one stream, records now; None where it cannot be told."""
     own = str(os.getpid())
     outputs = [output for output in server.source_output_list() if output.proplist.get("application.process.id") == own]
     if not outputs:
         return None
-    at = max(outputs, key=lambda output: int(output.index)).source  # one that was just closed may still be told
-    entries = [entry for entry in server.source_list() if entry.index == at]
-    return (at, _source(entries[0])) if entries else None
+    output = max(outputs, key=lambda output: int(output.index))  # one that was just closed may still be told
+    for entry in server.source_list():
+        if entry.index == output.source:
+            return Recorded(_source(entry), entry.index, list(output.channel_list) != list(entry.channel_list))
+    return None
 
 
 def watch(server: Any, first: int, moved: Callable[[str], None]) -> None:
@@ -74,8 +83,8 @@ def watch(server: Any, first: int, moved: Callable[[str], None]) -> None:
         server.event_callback_set(awake)
         while True:
             now = recorded_source(server)
-            if now is not None and now[0] != first:
-                moved(now[1].name)
+            if now is not None and now.number != first:
+                moved(now.source.name)
                 return
             server.event_listen()
     except pulsectl.PulseError:

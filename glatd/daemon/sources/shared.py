@@ -8,6 +8,7 @@ one thread a microphone, so no reader waits for another.
 import contextlib
 import json
 import queue
+import struct
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -16,20 +17,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.daemon.sources.capture import AUDIO, AUDIO_HEAD, FAILED, FOUND, HEAD, OPENED, Request, command
+from glatd.daemon.sources.capture import AUDIO, AUDIO_HEAD, FAILED, FOUND, HEAD, OPENED, Opened, Request, command
 from glatd.errors import SourceError
 
 _QUEUE_PIECES = 1000  # 10 s; a reader that is further behind loses audio, not memory
 _CLOSE_S = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a microphone is recorded with."""
-
-    name: str
-    rate: int  # Hz
-    channels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +100,8 @@ class Capture:
             why = self._messages(self.process.stdout)
         except OSError:  # it died before it could be told to open
             pass
+        except (TypeError, ValueError, struct.error) as error:  # its code is read anew at each start
+            why = f"the microphone's recording is of another version of glatd ({error}); restart the daemon"
         finally:
             self.process.kill()
             code = self.process.wait()
