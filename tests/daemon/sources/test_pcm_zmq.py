@@ -178,7 +178,6 @@ HEADERS = st.dictionaries(
 def test_any_header_gives_samples_or_a_protocol_error(header: dict[str, object], data: bytes) -> None:
     try:
         pushed = parse_pushed([msgpack.packb(header), data])
-    except ProtocolError as error:
-        assert "\n" not in str(error)
+    except ProtocolError:
         return
     assert len(pushed.pcm.decode(pushed.data)) * pushed.pcm.frame_bytes == len(data) > 0
