@@ -1,7 +1,7 @@
 """Which of the windows that are due are looked at now, and which wait for companions.
 
-One inference over several streams costs less than one for each. A window waits only as long as its latency budget
-allows, and not at all once nobody else can join it.
+Where one inference over several streams costs less than one for each (a GPU; the engine says how many it likes), a
+window waits as long as its latency budget allows, and not at all once nobody else can join it.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ from typing import Generic, TypeVar
 from glatd.daemon.stream import Window
 
 T = TypeVar("T")
-
-MOST_WINDOWS = 32  # in one batch: more would let the first wait for the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +22,21 @@ class Due(Generic[T]):
     since: float  # monotonic seconds at which its last sample came
 
 
-def choose(due: Sequence[Due[T]], now: float, patience: float, others: int) -> list[Due[T]]:
+def choose(due: Sequence[Due[T]], now: float, patience: float, others: int, most: int) -> list[Due[T]]:
     """The batch to look at now, the oldest window first; empty when all can wait.
 
     Args:
         now: monotonic seconds.
         patience: seconds that a window may wait for companions.
         others: streams that may still bring a window within that time.
+        most: windows in a batch.
     """
     if not due:
         return []
     ordered = sorted(due, key=lambda item: item.since)
-    if others and len(due) < MOST_WINDOWS and now - ordered[0].since < patience:
+    if others and len(due) < most and now - ordered[0].since < patience:
         return []
-    return ordered[:MOST_WINDOWS]
+    return ordered[:most]
 
 
 def sleep_until(due: Sequence[Due[T]], patience: float) -> float | None:

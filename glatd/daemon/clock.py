@@ -15,7 +15,7 @@ STEP_SECONDS = 0.25  # further off than this at one look, and the wall clock was
 WINDOW_SECONDS = 1.0  # least delays are taken over so much
 PAST_WINDOWS = 8  # and the fit follows the least of so many
 SETTLING = 8  # windows over which it follows, about: 100 ppm of a sound card are 1 ms behind
-DRIFT_SECONDS = 60.0  # shorter stretches tell no drift
+DRIFT_SECONDS = 60.0  # shorter stretches tell no drift, nor does the beginning, while the fit settles
 DRIFT_MARKS = 60  # one a minute: the drift is that of the last hour
 
 
@@ -52,7 +52,7 @@ class DelayFit:
     def __init__(self) -> None:
         self.offset: float | None = None  # s: monotonic time at which position 0 would have come
         self._past: deque[float] = deque(maxlen=PAST_WINDOWS)
-        self._opened = 0.0
+        self._opened = self._first = 0.0
         self._least = float("inf")
         self._marks: deque[tuple[float, float]] = deque(maxlen=DRIFT_MARKS)  # (arrival, offset)
 
@@ -60,7 +60,7 @@ class DelayFit:
         """What ends at `position` s of the stream arrived at monotonic second `arrival`."""
         delay = arrival - position
         if self.offset is None:
-            self.offset, self._opened = delay, arrival
+            self.offset, self._opened, self._first = delay, arrival, arrival
         self.offset = min(self.offset, delay)
         self._least = min(self._least, delay)
         if arrival - self._opened < WINDOW_SECONDS:
@@ -68,7 +68,7 @@ class DelayFit:
         self._past.append(self._least)
         self._opened, self._least = arrival, float("inf")
         self.offset += (min(self._past) - self.offset) / SETTLING
-        if not self._marks or arrival - self._marks[-1][0] >= DRIFT_SECONDS:
+        if arrival - (self._marks[-1][0] if self._marks else self._first) >= DRIFT_SECONDS:
             self._marks.append((arrival, self.offset))
 
     @property

@@ -52,6 +52,7 @@ class Loop:
         every_pass: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine, self.sinks, self.overload = engine, sinks, overload
+        self.stays = False  # whether it goes on without streams: more may be added
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
         self._clock = clock
@@ -132,7 +133,7 @@ class Loop:
             sink(message)
 
     def _until_the_end(self) -> None:
-        while self.live() and not self._stop.is_set():
+        while (self.stays or self.live()) and not self._stop.is_set():
             self._answer()
             live = self.live()
             self._fetch(live)
@@ -184,7 +185,7 @@ class Loop:
         """Look at one batch of the windows that are due, if it is time; whether it was."""
         due = [track.due for track in live if track.due is not None]
         others = sum(track.due is None and track.may_join(self._patience) for track in live)
-        batch = choose(due, time.monotonic(), self._patience, others)
+        batch = choose(due, time.monotonic(), self._patience, others, self.engine.most_windows)
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]

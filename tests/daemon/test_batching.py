@@ -2,9 +2,10 @@
 
 import pytest
 
-from glatd.daemon.batching import MOST_WINDOWS, Due, choose, sleep_until
+from glatd.daemon.batching import Due, choose, sleep_until
 from glatd.daemon.stream import Window
 
+MOST = 4
 WINDOW = Window(1000, 0, 320_000, 320_000)
 
 
@@ -20,11 +21,11 @@ def due(*since: float) -> list[Due[int]]:
         ((5.0,), 5.0625, 3, []),
         ((5.0,), 5.125, 3, [0]),
         ((5.0625, 5.0, 5.03125), 5.125, 3, [1, 2, 0]),  # the oldest may wait no more, and the others come along
-        (tuple(5.0 for _ in range(MOST_WINDOWS + 3)), 5.0, 9, list(range(MOST_WINDOWS))),
+        (tuple(5.0 for _ in range(MOST + 3)), 5.0, 9, list(range(MOST))),
     ],
 )
 def test_choice(since: tuple[float, ...], now: float, others: int, chosen: list[int]) -> None:
-    assert [item.of for item in choose(due(*since), now, 0.125, others)] == chosen
+    assert [item.of for item in choose(due(*since), now, 0.125, others, MOST)] == chosen
 
 
 def test_sleep() -> None:
