@@ -40,12 +40,15 @@ def cli(log_format: str) -> None:
 def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any) -> int:
     """Listen to the sources and publish until stopped."""
     from glatd.daemon.serve import run as run_daemon
-    from glatd.daemon.settings import SourceSettings, read_settings
+    from glatd.daemon.settings import Settings, SourceSettings, read_settings
 
     sources = tuple(SourceSettings(uri=text) for text in source) or None
-    settings = read_settings(config, source=sources, **options)
+
+    def read() -> Settings:
+        return read_settings(config, source=sources, **options)
+
     printer = Printer(form, names=True)
-    return run_daemon(settings, None if form == "none" else printer)
+    return run_daemon(read(), None if form == "none" else printer, read if config else None)
 
 
 @cli.command()

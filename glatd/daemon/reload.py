@@ -44,9 +44,12 @@ def named(sources: Sequence[SourceSettings]) -> dict[str, SourceSettings]:
         ConfigError: one that cannot be understood, or two of one name.
     """
     parsed = unique_names([parse_source(f"{one.name}={one.uri}" if one.name else one.uri) for one in sources])
-    return {
-        source.name: dataclasses.replace(one, name=source.name) for source, one in zip(parsed, sources, strict=True)
-    }
+    found = {}
+    for source, one in zip(parsed, sources, strict=True):
+        # A --source may have its name in the URI.
+        uri = one.uri.strip().removeprefix(f"{source.name}=") if source.named and not one.name else one.uri
+        found[source.name] = dataclasses.replace(one, uri=uri, name=source.name)
+    return found
 
 
 def plan(old: Settings, new: Settings) -> Plan:

@@ -15,8 +15,10 @@ from pathlib import Path
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
 from glatd.daemon.clock import SystemClock, WallClock, rfc3339
+from glatd.daemon.control import Control, check_private
 from glatd.daemon.gate import LevelGate
 from glatd.daemon.loop import Loop, Sink
+from glatd.daemon.manage import Manager
 from glatd.daemon.overload import Overload
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.layout import Header
@@ -25,6 +27,7 @@ from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
+from glatd.daemon.systemd import Notifier
 from glatd.daemon.tagging import check_crops, hop_frames, silence
 from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
@@ -42,7 +45,7 @@ def make_sources(settings: Settings) -> list[Source]:
     Raises:
         ConfigError: none, one that cannot be understood, or two of one name.
     """
-    if not settings.source:
+    if not settings.source and not settings.control:
         raise ConfigError("no source to listen to; give --source mic: or a [[source]] in the configuration")
     return unique_names(
         [parse_source(f"{source.name}={source.uri}" if source.name else source.uri) for source in settings.source]
@@ -185,37 +188,66 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop())
 
 
-def run(settings: Settings, sink: Sink | None) -> int:
-    """The daemon: until a signal, or until every source has ended.
+def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | None = None) -> int:
+    """The daemon: until a signal, or until every source has ended and none can be added by a control socket.
 
     Args:
         sink: told every message beside the publisher.
+        read: reads the configuration again, as SIGHUP wants it; None where there is no file.
 
     Returns:
         Exit code: 0, or that of the first error when every source failed; each failure was logged when it came.
     """
     stopped = threading.Event()
     stop_on_signals(stopped.set)
+    hung_up = threading.Event()
+    if read is not None:
+        signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
+    if settings.control:
+        check_private(settings.control)  # before anything is loaded
     sources = make_sources(settings)
     with ExitStack() as closing_down:
+        notifier = closing_down.enter_context(closing(Notifier()))
         publisher = closing_down.enter_context(closing(Publisher(settings.publish))) if settings.publish else None
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
-        sinks: list[Sink] = [part for part in (publisher, sink, StatusLog(doing)) if part is not None]
+        told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
+        sinks: list[Sink] = [part for part in told if part is not None]
         assembly = Assembly(settings, engine)
         if settings.record:
             assembly.recorder = recorder = make_recorder(assembly, sources)
             sinks.append(recorder)
             closing_down.callback(recorder.close)
         tracks = [assembly.track(source, 1.0, of) for source, of in zip(sources, settings.source, strict=True)]
-        loop = assembly.loop(tracks, sinks, live=True)
+        loop = assembly.loop(tracks, sinks, live=True, every_pass=notifier.beat)
+        loop.stays = bool(settings.control)
         stop_on_signals(loop.stop)
         if stopped.is_set():
             loop.stop()
+        manager = Manager(loop, lambda source, of: assembly.track(source, 1.0, of), settings, read)
+        if settings.control:
+            closing_down.enter_context(closing(Control(settings.control, manager.commands)))
+        if read is not None:
+            threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
+        notifier.ready()
         loop.run()
+        notifier.stopping()
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
     leave_if_hung(loop)
     return errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0
+
+
+def tells_systemd(notifier: Notifier) -> Sink:
+    """A sink: what `systemctl status` shows."""
+
+    def tell(message: Message) -> None:
+        if isinstance(message, Node):
+            notifier.status(
+                f"{message.live} of {message.streams} streams live, {message.windows} windows, "
+                f"{message.late_ms:.0f} ms late; overload policy: {message.policy}"
+            )
+
+    return tell
 
 
 class StatusLog:

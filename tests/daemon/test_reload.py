@@ -42,6 +42,11 @@ def test_a_name_that_is_given_to_what_had_the_same_by_default_is_no_change() -> 
     assert plan(settings(MIC), settings(SourceSettings("mic:", "mic"))).kept == ("mic",)
 
 
+def test_a_name_may_stand_in_the_uri() -> None:
+    assert named([SourceSettings(" yard=mic:USB")]) == {"yard": YARD}
+    assert plan(settings(SourceSettings("yard=mic:USB")), settings(YARD)).kept == ("yard",)
+
+
 def test_settings_that_need_a_restart_are_named() -> None:
     assert plan(settings(YARD), settings(YARD, hop=1.92, top=0)).needs_restart == ("hop", "top")
     assert plan(settings(YARD), settings(GATE)).needs_restart == ()
