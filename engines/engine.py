@@ -1,6 +1,6 @@
 """A compiled engine: three graphs behind three methods, whatever runs them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,20 @@ class Engine:
     def frontend(self, samples: Floats) -> Floats:
         """Log-mel frames [B, block, M] of samples [B, block_samples]."""
         return self._frontend(samples)[0]  # type: ignore[return-value]
+
+    def warm_up(self, blocks: Sequence[int], crops: Sequence[int]) -> None:
+        """Run every size that will be asked for once: the first run of a size takes ten times as long.
+
+        Args:
+            blocks: rows of `frontend`.
+            crops: of a window.
+        """
+        sizes = self.sizes
+        for rows in blocks:
+            self.frontend(np.zeros((rows, sizes.block_samples), np.float32))
+        frames = np.zeros((1, sizes.window, sizes.mels), np.float32)
+        for k in crops:
+            self.look(frames, np.ones((1, sizes.frames), np.float32), k)
 
     def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
         """The whole method on B windows.
