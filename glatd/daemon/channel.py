@@ -20,7 +20,7 @@ class Channel:
     def __init__(self, stream: Stream, announcer: Announcer) -> None:
         self.stream, self.announcer = stream, announcer
         self._pending: deque[Chunk | Lost] = deque()
-        self.completed = 0.0  # monotonic seconds at which the newest sample of the stream came; 0.0 if never told
+        self.completed = 0.0  # monotonic seconds at which the newest sample of the stream came; 0.0 if it never did
         self._end = stream.position  # sample after what is pending
         self.ended = False
 
@@ -59,13 +59,15 @@ class Channel:
                     tell(self.announcer.gap(start, start + piece.samples, piece.cause))
                 if self.stream.is_fresh_start(piece.samples) and piece.cause != _REST:
                     self.stream.restart(piece.samples)
+                    self.completed = 0.0
                     continue
                 self.stream.skip(min(room, piece.samples))
+                self.completed = 0.0  # a window that ends in an outage was not kept waiting for as long as that
                 if piece.samples > room:
                     self._pending.appendleft(Lost(piece.samples - room, _REST))
                 continue
             self.stream.append(piece.samples[:room])
-            self.completed = piece.arrival or self.completed
+            self.completed = piece.arrival or 0.0
             if len(piece.samples) > room:
                 self._pending.appendleft(replace(piece, samples=piece.samples[room:]))
         if self.ended and not self._pending and not self.stream.finished:

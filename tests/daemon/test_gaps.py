@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from glatd.daemon.ingest import Lost
+from glatd.daemon.ingest import Chunk, Lost
+from glatd.daemon.tagging import make_frames
 from glatd.engines.engine import Engine, Floats
 from glatd.messages import Gap
 from tests.daemon.driver import HOP, Driver, offline_frames
@@ -104,3 +105,17 @@ def test_gaps_that_are_out_of_sight_are_forgotten(engine: Engine, silent: Floats
     for _ in range(60):
         driver.push([noise(RATE), Lost(100, "x")])
     assert len(driver.stream.gaps) < 15
+
+
+def test_a_window_that_ends_in_a_gap_is_not_as_late_as_the_gap_is_long(engine: Engine, silent: Floats) -> None:
+    """Else every outage would look like overload."""
+    channel = Driver(engine, silent).channel
+    channel.give([Chunk(noise(1000), 100.0), Lost(2 * RATE, "gone"), Chunk(noise(STEP), 103.0)])
+    assert channel.feed(lambda _: None) and channel.completed == 0.0  # what completes the first window never came
+    assert channel.stream.window_due() is None  # till its frames are made
+    while channel.pending:
+        make_frames(engine, [channel.stream])
+        while channel.stream.window_due() is not None:
+            pass
+        channel.feed(lambda _: None)
+    assert channel.completed == 103.0
