@@ -13,6 +13,7 @@ then float32 frames) and FAILED (why). The end of stdin ends the process.
 import json
 import os
 import queue
+import signal
 import struct
 import sys
 import threading
@@ -58,6 +59,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.said: queue.SimpleQueue[tuple[bytes, bytes]] = queue.SimpleQueue()  # kind, the rest
+        self.stream: Any = None  # kept: PortAudio calls what belongs to it
         self._position = 0
         self._flagged = False
 
@@ -88,6 +90,9 @@ def record(request: Request, pipe: BinaryIO, allowed: threading.Event) -> None:
     except SourceError as error:
         say(FAILED, str(error).encode())
         return
+    except Exception as error:  # nobody sees the traceback of this process
+        say(FAILED, f"microphone {request.device!r} cannot be recorded: {error!r}; check the sound system".encode())
+        return
     say(OPENED, json.dumps(asdict(opened)).encode())
     kind = OPENED
     while kind != FAILED:
@@ -101,14 +106,14 @@ def _open(device: Device, request: Request) -> tuple[Recorder, Opened]:
     if device.source:
         os.environ["PULSE_SOURCE"] = device.source
     recorder = Recorder()
-    stream = _start(device, recorder)
+    _start(device, recorder)
     server, mixed_from = connect(), ""
     placed = recorded_source(server) if server is not None else None
     if placed is not None and device.guessed:
         told = placed.source
         own = replace(device, rate=request.rate or told.rate, channels=request.channels or told.channels)
         if own != device:
-            stream.close()
+            recorder.stream.close()
             device, recorder = own, Recorder()
             _start(device, recorder)
             placed = recorded_source(server)
@@ -130,10 +135,10 @@ def _moved(recorder: Recorder, device: Device) -> Callable[[str], None]:
     return moved
 
 
-def _start(device: Device, recorder: Recorder) -> Any:
+def _start(device: Device, recorder: Recorder) -> None:
     sounddevice = portaudio()
     try:
-        stream = sounddevice.RawInputStream(
+        recorder.stream = sounddevice.RawInputStream(
             samplerate=device.rate,
             blocksize=device.rate // _BLOCKS_A_SECOND,
             device=device.index,
@@ -145,14 +150,13 @@ def _start(device: Device, recorder: Recorder) -> Any:
                 f"microphone {device.name!r} went away; plug it in again or restart the sound server"
             ),
         )
-        stream.start()
+        recorder.stream.start()
     except sounddevice.PortAudioError as error:
         at = f"{device.rate} Hz, {device.channels} channels"
         raise SourceError(
             f"microphone {device.name!r} does not open at {at}: {' '.join(str(error).split())}; "
             "see glatd devices, or close the program that holds it"
         ) from error
-    return stream
 
 
 def _leave_with_parent(allowed: threading.Event) -> None:
@@ -163,6 +167,7 @@ def _leave_with_parent(allowed: threading.Event) -> None:
 
 
 def _main() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # service managers send it to all; the daemon ends this one
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries may print
     allowed = threading.Event()

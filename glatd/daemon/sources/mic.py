@@ -14,7 +14,7 @@ from glatd.daemon.sources.pcm import parse_count, parse_query
 from glatd.daemon.sources.shared import Reader, fail, join, leave
 from glatd.errors import SourceError
 
-_OPEN_S = 10.0  # a process starts, PortAudio looks at every device
+_OPEN_S = 20.0  # a process starts, PortAudio looks at every device; on a machine that is very busy
 _FIRST_S = 5.0
 _STALL_S = 2.0
 _POLL_S = 0.1

@@ -8,7 +8,9 @@ libpulse or the module pulsectl nothing is known, and nothing is lost: then nobo
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,30 @@ def list_sources() -> list[ServerSource]:
     if server is None:
         return []
     with server:
-        return [_source(entry) for entry in server.source_list() if entry.proplist.get("device.class") != "monitor"]
+        entries = _asked(server.source_list) or []
+    return [_source(entry) for entry in entries if entry.proplist.get("device.class") != "monitor"]
 
 
 def _source(entry: Any) -> ServerSource:
     return ServerSource(entry.name, entry.sample_spec.rate, entry.sample_spec.channels, tuple(entry.channel_list))
 
 
+def _asked(question: Callable[[], T]) -> T | None:
+    """The answer; None if the server dies over it."""
+    import pulsectl
+
+    try:
+        return question()
+    except pulsectl.PulseError:
+        return None
+
+
 def recorded_source(server: Any) -> Recorded | None:
     """What this process, which has one stream, records now; None where it cannot be told."""
+    return _asked(lambda: _recorded(server))
+
+
+def _recorded(server: Any) -> Recorded | None:
     own = str(os.getpid())
     outputs = [output for output in server.source_output_list() if output.proplist.get("application.process.id") == own]
     if not outputs:
@@ -82,7 +99,7 @@ def watch(server: Any, first: int, moved: Callable[[str], None]) -> None:
         server.event_mask_set("source_output")
         server.event_callback_set(awake)
         while True:
-            now = recorded_source(server)
+            now = _recorded(server)
             if now is not None and now.number != first:
                 moved(now.source.name)
                 return

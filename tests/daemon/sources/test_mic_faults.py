@@ -144,7 +144,7 @@ def test_an_unplugged_microphone_is_not_replaced_by_another(mic: VirtualMic) -> 
         began = time.monotonic()
         mic.remove("vmic_a")
         error = follower.next(A, "ended")["error"]
-        assert time.monotonic() - began < 5.0  # 0.1 s where nothing else runs
+        assert time.monotonic() - began < 10.0  # 0.1 s where nothing else runs
         assert "'vmic_a' went away and the sound server moved its stream to 'vmic_b.monitor'" in error
         for _ in range(3):
             ended = follower.next(A, "ended")
