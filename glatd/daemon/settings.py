@@ -76,8 +76,10 @@ def read_settings(path: Path | None, **given: Any) -> Settings:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; check the path") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:  # of TOML, of UTF-8, and of numbers with more digits than Python reads
             raise ConfigError(f"{path} is not a TOML file: {error}") from error
+        except RecursionError as error:
+            raise ConfigError(f"{path} is nested deeper than any configuration; write it again") from error
     settings = build(Settings, tree, str(path))
     settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     _check(settings, str(path) if path else "command line")

@@ -80,7 +80,7 @@ def _split_name(text: str) -> tuple[str | None, str]:
 def _unknown(uri: str, scheme: str, is_uri: bool) -> str:
     shown = without_password(uri)
     if not is_uri:
-        remedy = f"did you mean '{scheme}:'?" if scheme in _EXAMPLES else f"for a recording write 'file:{shown}'"
+        remedy = f"did you mean '{scheme}:'?" if scheme in _EXAMPLES else f"for a recording write {'file:' + shown!r}"
         return f"source {shown!r} has no scheme; {remedy} (for example: {_USUAL})"
     return f"source {shown!r}: unknown scheme {scheme!r}; {nearest(scheme, _EXAMPLES)} (for example: {_USUAL})"
 
