@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from glatd.clients.control import Refused, ask
+from glatd.clients.remote import lines, values
 from glatd.daemon.manage import free_name
+from glatd.errors import ConfigError
 from tests.daemon.pcm_server import RATE, PcmServer, sending
 from tests.daemon.processes import GLATD, PATIENCE_S, Running, free_endpoint, glatd, running
 from tests.daemon.sounds import noise
@@ -149,15 +151,32 @@ def test_the_command_prints_plain_text(tmp_path: Path) -> None:
         assert row.split()[:3] == ["yard", "muted", server.uri]
         refused = glatd("control", daemon.endpoint, "remove", "gate")
         assert (refused.returncode, refused.stderr) == (1, "glatd: there is no stream 'gate'; there are: yard\n")
-    for arguments, said in (
-        (("destroy",), "unknown request 'destroy'; known: version, list, add"),
-        (("add",), "add needs [NAME=]URI, for example yard=mic:USB"),
-        (("list", "yard"), "list takes nothing, not 'yard'"),
-    ):
-        done = glatd("control", "tcp://127.0.0.1:1", *arguments)
-        assert done.returncode == 2 and said in done.stderr
     done = glatd("control", free_endpoint(), "list", "--timeout", "0.2")
     assert done.returncode == 1 and "is glatd running" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("do", "what", "said"),
+    [
+        ("destroy", None, "unknown request 'destroy'; known: version, list, add"),
+        ("add", None, r"add needs \[NAME=\]URI, for example yard=mic:USB"),
+        ("mute", None, "mute needs the NAME of a stream; see list"),
+        ("list", "yard", "list takes nothing, not 'yard'"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_before_it_is_sent(do: str, what: str | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        values(do, what)
+
+
+def test_replies_are_lines() -> None:
+    streams = [{"stream": "yard", "state": "live", "seconds": 1.5}, {"stream": "x", "state": "muted", "uri": "mic:"}]
+    assert list(lines("list", {"streams": streams}, "text")) == ["yard  live   1.5", "x     muted       mic:"]
+    assert list(lines("list", {"streams": []}, "text")) == []
+    assert list(lines("version", {"glatd": "1.0", "node": "box"}, "text")) == ["glatd 1.0; box"]
+    told = {"sources": "added a", "needs_restart": ["needs a restart: hop"]}
+    assert list(lines("reload", told, "text")) == ["reloaded added a; needs a restart: hop"]
+    assert list(lines("mute", {"stream": "a"}, "json")) == ['{"stream": "a"}']
 
 
 def test_a_socket_that_others_could_reach_is_refused_at_once(tmp_path: Path) -> None:
