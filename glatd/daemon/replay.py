@@ -62,25 +62,23 @@ def plan(paths: Sequence[Path], streams: Sequence[str], given: Mapping[str, Any]
 
     Raises:
         ConfigError: a setting that cannot be, or no such stream.
-        SourceError: a folder without a recording.
         DataError: a recording that cannot be read.
     """
     plain = read_settings(None, **given)
     files: list[Source] = []
     parts: list[Part] = []
-    for path in paths:
-        if is_recording(path):
-            recording = open_recording(path)
-            recorded = {key: recording.header.settings[key] for key in RECORDED if key in recording.header.settings}
-            settings = build(Settings, recorded, str(path / HEADER))
-            chosen = {key: getattr(settings, key) for key in recorded} | {"node": recording.header.node}
-            chosen |= {key: value for key, value in given.items() if value is not None}
-            settings = read_settings(None, **chosen)
-            parts += [Part(source, settings, recording.header.engine) for source in recording.streams]
-        else:
-            found: list[Source] = [FileSource(file) for file in (_audio_in(path) if path.is_dir() else [path])]
-            files += found
-            parts += [Part(source, plain) for source in found]
+    for path in [inner for outer in paths for inner in _inside(outer)]:
+        if not is_recording(path):
+            files.append(FileSource(path))
+            parts.append(Part(files[-1], plain))
+            continue
+        recording = open_recording(path)
+        recorded = {key: recording.header.settings[key] for key in RECORDED if key in recording.header.settings}
+        settings = build(Settings, recorded, str(path / HEADER))
+        chosen = {key: getattr(settings, key) for key in recorded} | {"node": recording.header.node}
+        chosen |= {key: value for key, value in given.items() if value is not None}
+        settings = read_settings(None, **chosen)
+        parts += [Part(source, settings, recording.header.engine) for source in recording.streams]
     unique_names(files)
     if not streams:
         return parts
@@ -91,13 +89,12 @@ def plan(paths: Sequence[Path], streams: Sequence[str], given: Mapping[str, Any]
     return [part for part in parts if part.source.name in streams]
 
 
-def _audio_in(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO and path.is_file())
-    if not files:
-        runs = [path for path in folder.iterdir() if is_recording(path)]
-        remedy = f"did you mean {sorted(runs)[0]}?" if runs else "name a file, or a folder of recordings"
-        raise SourceError(f"{folder} holds no recording; {remedy}")
-    return files
+def _inside(path: Path) -> list[Path]:
+    """The recordings in a folder by name; the path itself if it is one, or if there are none."""
+    if is_recording(path) or not path.is_dir():
+        return [path]
+    inner = [inner for inner in path.iterdir() if is_recording(inner) or inner.suffix.lower() in AUDIO]
+    return sorted(inner) or [path]
 
 
 class Replay:

@@ -53,7 +53,7 @@ def write_ogg(path: Path, samples: np.ndarray[Any, np.dtype[np.float32]]) -> Pat
         (write_text, "notes.wav is not a recording that can be read"),
         (write_empty, "empty.ogg is empty (0 bytes); record or copy it again"),
         (write_film, "silent.mkv has no audio track"),
-        (lambda folder: folder, "holds no recording; name a file, or a folder of recordings"),
+        (lambda folder: folder, "is a folder; name one recording in it"),
     ],
     ids=["missing", "text", "empty", "no audio track", "a folder"],
 )

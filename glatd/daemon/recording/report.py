@@ -37,7 +37,7 @@ def report(verdicts: Mapping[str, Verdict], lacking: Sequence[str] = ()) -> list
         lines.append(f"not compared: {count} {what}")
     as_expected = ", ".join(f"{equal[what]} {what}" for what in ("windows", "gaps", "events") if equal[what])
     if is_equal(verdicts, lacking):
-        lines.append(f"equal: {as_expected}")
+        lines.append(f"equal: {as_expected or 'nothing'} as expected")
     else:
         places = f"{differences} differences" if differences != 1 else "1 difference"
         lines.append(f"different: {places}; {as_expected or 'nothing'} as expected")
