@@ -185,7 +185,7 @@ def check(config: Path) -> int:
 
 @cli.command()
 @click.option("--config", type=PATH, help="Configuration file (glatd.toml), whose sources are listened to.")
-@click.option("--record", type=PATH, metavar="DIR", help="Is there room for recordings in this folder?")
+@click.option("--record", type=PATH, metavar="DIR", help="Is there room to record in DIR?  [default: the file's]")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def doctor(config: Path | None, record: Path | None, form: str) -> int:
     """What is wrong on this machine, and how to mend it; exit code 1 where something is."""

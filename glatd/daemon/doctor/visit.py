@@ -22,6 +22,8 @@ def visit(config: Path | None, record: Path | None, form: str) -> int:
         settings = read_settings(config)
     except ConfigError as error:
         refused = error
+    if record is None and settings.record:
+        record = Path(settings.record)
     where = str(config) if config else "none given: the defaults are looked at"
     groups, hangs = examine(checks(settings, where, refused, record))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
