@@ -83,11 +83,12 @@ def test_a_sound_at_the_microphone_is_a_label_at_a_subscriber(
         assert (last["state"], last["lost"], last["uri"]) == ("stopped", 0, "mic:vmic_a")
 
 
-def test_an_unknown_microphone_is_told_which_there_are(mic: VirtualMic) -> None:
-    done = glatd("run", "--source", "mic:nosuch", "--publish", "", environment=mic.environment)
-    assert done.returncode == 3 and done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if " INFO " not in line]
-    assert "no microphone 'nosuch'; there are: " in line and "vmic_a" in line
+def test_a_microphone_that_is_not_there_is_told_and_waited_for(mic: VirtualMic) -> None:
+    options = ("--source", "mic:nosuch", "--publish", "", "--format", "jsonl")
+    with running("run", *options, environment=mic.environment) as daemon:
+        told = daemon.wait_for(lambda message: "no microphone 'nosuch'; there are: " in message.get("reason", ""))
+        assert "vmic_a" in told["reason"]
+        assert daemon.end(signal.SIGTERM) == 0
 
 
 def test_the_microphones_are_listed(mic: VirtualMic) -> None:
