@@ -34,7 +34,7 @@ class LostAudio:
 
         A jump up to the tolerance is jitter, one of more than the longest a clock that was set.
         """
-        self._tolerance = tolerance_s * rate
+        self.tolerance = tolerance_s * rate  # samples
         self._known_tolerance = 2 * tick
         self._longest = longest_s * rate
         self._leads: deque[Fraction] = deque(maxlen=_FRAMES)  # of what was placed, since the last jump
@@ -68,12 +68,12 @@ class LostAudio:
         runs: list[Run] = []
         while self._held:
             lead, samples, damaged = self._held[0]
-            if self._leads and (damaged or (lead is not None and lead - min(self._leads) > self._tolerance)):
+            if self._leads and (damaged or (lead is not None and lead - min(self._leads) > self.tolerance)):
                 if len(self._held) < enough:
                     break
                 least = min((ahead for ahead, _, _ in self._held if ahead is not None), default=None)
                 jump = 0 if least is None else least - min(self._leads)
-                if jump > (self._known_tolerance if damaged else self._tolerance):
+                if jump > (self._known_tolerance if damaged else self.tolerance):
                     if jump <= self._longest:
                         self._index += round(jump)
                     self._leads.clear()

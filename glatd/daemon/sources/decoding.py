@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Damage is passed over, but what gives nothing else is no audio.
 _MOST_DAMAGED = 200  # packets one after the other; seconds of them
-# What is lost is lost in packets, so a jump of less than half a packet is jitter of the sender's clock.
+# What RTP loses are packets, so a jump of less than half the smallest of them is jitter of the sender's clock.
 _LEAST_LOST = 0.5
 _JITTER_S = 0.010
 # A connection that gives nothing for 10 s is given up: a longer jump is a clock that was set.
@@ -50,7 +50,7 @@ def live_blocks(
     track = container.streams.audio[0]
     lost: LostAudio | None = None
     preface = 0.0 if rtp else _PREFACE_S
-    shape = (0, 0)  # rate, channels
+    shape, tick = (0, 0), 0.0  # rate and channels; samples a step of the stamps
     bits: int | None = None
     damaged = False
     for frame in _frames(container, track, where):
@@ -64,8 +64,7 @@ def live_blocks(
         if lost is None:
             shape = now_shape
             tick = float(frame.time_base * rate) if frame.time_base else 0.0
-            jitter = min(_JITTER_S, _LEAST_LOST * frame.samples / rate)
-            lost = LostAudio(rate, tick, max(jitter, 2 * tick / rate), _LONGEST_LOST_S)
+            lost = LostAudio(rate, tick, _JITTER_S, _LONGEST_LOST_S)
         elif now_shape != shape:
             was, now = (f"{hertz} Hz, {channels} channels" for hertz, channels in (shape, now_shape))
             raise SourceError(f"{where}: the sound changes from {was} to {now}; it is opened again")
@@ -74,6 +73,8 @@ def live_blocks(
             preface -= frame.samples / rate
         elif frame.pts is not None and frame.time_base:
             stamp = frame.pts * frame.time_base * rate
+        if rtp:
+            lost.tolerance = max(min(lost.tolerance, _LEAST_LOST * frame.samples), 2 * tick)
         arrival, bits = time.monotonic(), exact_bits(frame)
         for start, run in lost.push(stamp, to_float(frame), damaged):
             yield Block(start, pick_channel(run, channel, where), rate, arrival, bits)
@@ -92,6 +93,8 @@ def _frames(container: "InputContainer", track: "AudioStream", where: str) -> It
     for other in container.streams:
         if other is not track:
             other.discard = av.stream.Discard.all
+    # Elsewhere "corrupt" is what is cut short by the end of the file.
+    checked = container.format.name in ("mpegts", "hls")
     failures = 0
     while failures < _MOST_DAMAGED:
         packets = container.demux()  # of all tracks: one that is not wanted must not hide that ours is silent
@@ -106,7 +109,7 @@ def _frames(container: "InputContainer", track: "AudioStream", where: str) -> It
                 break
             if packet.stream is not track:
                 continue
-            if packet.is_corrupt:
+            if packet.is_corrupt and checked:
                 failures += 1
                 yield None
                 continue

@@ -190,6 +190,8 @@ class Reader:
             return f"{reason}; check host and port, and that the sender runs"
         if isinstance(error, av.error.InvalidDataError) and not self._opened:
             return "not a stream that FFmpeg understands; check the path"
+        if isinstance(error, av.error.PatchWelcomeError) and self._opened:  # Ogg, whose next piece is another
+            return "the sound changes; it is opened again"
         if self._opened:
             return f"connection lost, {reason}; check the sender and the network"
         return f"{reason}; check the address and the sender"

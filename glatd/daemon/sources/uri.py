@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from glatd.daemon.sources.base import NAME, Source, safe_name
 from glatd.daemon.sources.file import FileSource
+from glatd.daemon.sources.folder import FolderSource
 from glatd.daemon.sources.hidden import without_password as without_password  # for those who print URIs
 from glatd.daemon.sources.mic import parse_mic
 from glatd.daemon.sources.network import NetworkSource
@@ -53,7 +54,7 @@ def parse_source(text: str) -> Source:
         return parse_mic(rest, name)
     if scheme == "file":
         path, channel = _path(rest, uri, scheme)
-        return FileSource(path, name, channel)
+        return (FolderSource if path.is_dir() else FileSource)(path, name, channel)
     if scheme == "rtp":
         path, channel = _path(rest, uri, scheme)
         return NetworkSource(rtp_target(path), name or safe_name(path.stem, "rtp"), name is not None, channel)

@@ -1,5 +1,6 @@
 """What `[NAME=]URI` may be, and the names of streams."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from glatd.daemon.sources.mic import MicSource
 from glatd.daemon.sources.network import NetworkSource
 from glatd.daemon.sources.pcm_tcp import TcpPcmSource
 from glatd.daemon.sources.pcm_udp import UdpPcmSource
+from glatd.daemon.sources.pcm_zmq import ZmqPcmSource
+from glatd.daemon.sources.srt import SrtSource
 from glatd.daemon.sources.uri import parse_source, without_password
 from glatd.errors import ConfigError
+from tests.conftest import ROOT
 
 TCP = "tcp://camera.local:5000?rate=16000&format=s24le&channels=2"
 
@@ -36,6 +40,9 @@ TCP = "tcp://camera.local:5000?rate=16000&format=s24le&channels=2"
         ("dog=file:x.wav", FileSource, "dog", True, "file:x.wav"),
         ("FILE:x.wav", FileSource, "x", False, "file:x.wav"),
         (TCP, TcpPcmSource, "camera.local_5000", False, TCP),
+        ("push=zmq+tcp://127.0.0.1:5600", ZmqPcmSource, "push", True, "zmq+tcp://127.0.0.1:5600"),
+        ("zmq+tcp://[::1]:5600?channel=2", ZmqPcmSource, "1_5600", False, "zmq+tcp://[::1]:5600?channel=2"),
+        ("srt://h:9000?passphrase=longsecret", SrtSource, "h_9000", False, "srt://h:9000?passphrase=***"),
         ("file:x.wav?channel=2", FileSource, "x", False, "file:x.wav?channel=2"),
         ("file:what?.wav", FileSource, "what", False, "file:what?.wav"),
         ("rtp:/a/mixer.sdp", NetworkSource, "mixer", False, "rtp:/a/mixer.sdp"),
@@ -101,6 +108,8 @@ def test_home_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http:/cam/1", "needs a host"),
         ("rtp:", r"names no file; write rtp:PATH\.sdp"),
         ("file:x.wav?channel=two", "channel='two' must be a whole number"),
+        ("zmq+tcp://h", r"needs a host and a port; write zmq\+tcp://HOST:PORT"),
+        ("zmq+tcp://h:1?rate=8000", "unknown key 'rate'; known are channel"),
         ("udp://h", "needs a host and a port; write udp://HOST:PORT"),
         ("tcp://h:1?channels=2&channel=3", "channel='3' must be a whole number from 1 to 2"),
         ("a b=mic:", "source name 'a b' must be 1 to 64 letters"),
@@ -131,6 +140,13 @@ def test_what_cannot_be_names_the_value_and_the_remedy(text: str, told: str) -> 
     with pytest.raises(ConfigError, match=told) as caught:
         parse_source(text)
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_examples_of_the_readme_are_sources() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Sources")[2].partition("###")[0]
+    examples = re.findall(r"^\| [^|]+ \| `([^`]+)` \|", readme, re.M)
+    assert len(examples) == 11
+    assert all(NAME.fullmatch(parse_source(example).name) for example in examples)
 
 
 def test_names_become_unique() -> None:
@@ -173,7 +189,9 @@ def test_passwords_are_hidden(uri: str, shown: str) -> None:
 
 def test_no_sound_library_is_touched_before_a_microphone_opens() -> None:
     code = (
-        "import sys; from glatd.daemon.sources.uri import parse_source; parse_source('mic:'); "
+        "import sys; from glatd.daemon.sources.pcm_zmq import ZmqPcmSource
+from glatd.daemon.sources.srt import SrtSource
+from glatd.daemon.sources.uri import parse_source; parse_source('mic:'); "
         "print([name for name in ('sounddevice', 'av', 'soxr') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
