@@ -165,7 +165,8 @@ class StreamComparison:
             return Counter((g["start"], g["end"], g["rate"], g["cause"]) for g in gaps if g["cause"] not in ours)
 
         expected, found = told(self._gaps), told(self._found_gaps)
-        self._verdict.equal["gaps"] += (expected & found).total()
+        if both := (expected & found).total():
+            self._verdict.equal["gaps"] += both
         for start, end, rate, cause in (expected - found).elements():
             if not complete and end > self._end:
                 self._excuse("gaps", AFTER_THE_RECORDING)

@@ -77,9 +77,7 @@ def read_header(folder: Path) -> Header:
         version = fields.pop("version")
         fields.pop("format")
         if not isinstance(version, int) or version > VERSION:
-            raise DataError(
-                f"{folder} is a recording of version {version!r}, this glatd reads {VERSION}; upgrade glatd"
-            )
+            raise DataError(f"{folder} is of version {version!r}, and this glatd reads up to {VERSION}; upgrade glatd")
         known = {f.name for f in dataclasses.fields(Header)} - {"unknown"}
         unknown = {key: fields.pop(key) for key in list(fields) if key not in known}
         fields["sources"] = tuple(fields["sources"])
