@@ -4,7 +4,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -164,13 +164,20 @@ def test_a_radio_that_hangs_can_be_left(radio: Icecast) -> None:
             radio.thaw()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [Rtmp, lambda: Rtmp(video=True), Hls, lambda: Hls(video=True), Rtp, lambda: Rtp(codec="libopus"), Srt]
-    + [lambda: Srt(video=True)],
-    ids=["rtmp", "rtmp-video", "hls", "hls-video", "rtp", "rtp-opus", "srt", "srt-video"],
-)
-def test_other_streams_are_heard_without_a_gap_and_can_be_left(make: type[Server]) -> None:
+OTHERS = {
+    "rtmp": Rtmp,
+    "rtmp-video": lambda: Rtmp(video=True),
+    "hls": Hls,
+    "hls-video": lambda: Hls(video=True),
+    "rtp": Rtp,
+    "rtp-opus": lambda: Rtp(codec="libopus"),
+    "srt": Srt,
+    "srt-video": lambda: Srt(video=True),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_other_streams_are_heard_without_a_gap_and_can_be_left(make: Callable[[], Server]) -> None:
     with make() as server, listening(server.uri) as heard:
         heard.wait(1.5)
         assert heard.jumps == []
