@@ -11,8 +11,8 @@ from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.uri import parse_source
 from glatd.errors import ConfigError
 
-_QUICK_S, _SOUND_S, _ENGINE_S = 10.0, 12.0, 60.0
-_SOURCE_S = listening.FIRST_SECONDS + 3.0  # beside its own limit, what it needs to open and close
+_QUICK_S, _SOUND_S, _ENGINE_S = 10.0, 12.0, 90.0
+_CLOSE_S = 5.0  # for a source to end when it was told to, on a busy machine
 
 
 def checks(settings: Settings, where: str, refused: ConfigError | None, record: Path | None) -> list[Check]:
@@ -53,7 +53,12 @@ def checks(settings: Settings, where: str, refused: ConfigError | None, record: 
             Check("Sound", "Microphones", lambda: sound.microphones(mics), _SOUND_S),
         ]
     made += [
-        Check("Sources", source.name, lambda source=source: listening.listen(source), _SOURCE_S)  # type: ignore[misc]
+        Check(
+            "Sources",
+            source.name,
+            lambda source=source: listening.listen(source),  # type: ignore[misc]
+            listening.first_seconds(source) + _CLOSE_S,
+        )
         for source in sources
     ]
     return made

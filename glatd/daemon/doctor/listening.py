@@ -12,6 +12,7 @@ from glatd.daemon.sources.base import Source
 from glatd.errors import GlatdError
 
 FIRST_SECONDS = 3.0  # until the first audio
+MICROPHONE_SECONDS = 8.0  # the same; PortAudio may ask many devices first
 LISTEN_SECONDS = 0.5
 _SILENCE = 1e-6  # -120 dBFS
 
@@ -19,8 +20,8 @@ _SILENCE = 1e-6  # -120 dBFS
 def listen(source: Source) -> Iterator[Finding]:
     """Open a source for half a second and tell its level."""
     # A source that gives nothing is ended from outside; its thread may be stuck in a library.
-    heard = threading.Event()
-    watch = threading.Thread(target=_stop_late, args=(source, heard), name=f"watch {source.name}", daemon=True)
+    heard, limit = threading.Event(), first_seconds(source)
+    watch = threading.Thread(target=_stop_late, args=(source, heard, limit), name=f"watch {source.name}", daemon=True)
     watch.start()
     began, first, last = time.monotonic(), None, None
     loudest = square = 0.0
@@ -37,7 +38,7 @@ def listen(source: Source) -> Iterator[Finding]:
                 square += float(np.square(block.samples, dtype=np.float64).sum())
                 count += block.samples.size
             seconds = (block.start + len(block.samples) - first.start) / block.rate
-            if seconds >= LISTEN_SECONDS or time.monotonic() - began > FIRST_SECONDS:
+            if seconds >= LISTEN_SECONDS or time.monotonic() - began > limit:
                 break
     except GlatdError as raised:
         yield failure(source.name, raised)
@@ -47,7 +48,7 @@ def listen(source: Source) -> Iterator[Finding]:
         blocks.close()  # type: ignore[attr-defined]
         source.stop()
     if first is None or last is None or not count:
-        yield error(source.name, f"{source.uri}: no audio within {FIRST_SECONDS:g} s", "check that it sends")
+        yield error(source.name, f"{source.uri}: no audio within {limit:g} s", "check that it sends")
         return
     yield judged(source, last, loudest, (square / count) ** 0.5)
 
@@ -66,6 +67,11 @@ def judged(source: Source, block: Block, loudest: float, level: float) -> Findin
     return ok(source.name, text)
 
 
-def _stop_late(source: Source, heard: threading.Event) -> None:
-    if not heard.wait(FIRST_SECONDS):
+def first_seconds(source: Source) -> float:
+    """How long its first audio may take."""
+    return MICROPHONE_SECONDS if source.uri.startswith("mic:") else FIRST_SECONDS
+
+
+def _stop_late(source: Source, heard: threading.Event, limit: float) -> None:
+    if not heard.wait(limit):
         source.stop()
