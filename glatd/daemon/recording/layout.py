@@ -11,6 +11,7 @@ by a kill is no line. docs/recording.md is the specification.
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,12 @@ def write_header(folder: Path, header: Header) -> None:
 
 def is_recording(path: Path) -> bool:
     """Whether a path is the folder of a recording."""
-    return (path / HEADER).is_file()
+    return os.path.isfile(path / HEADER)  # False too where the path is longer than any
+
+
+def is_recorded_stream(path: Path) -> bool:
+    """Whether a path is the folder of one stream of a recording."""
+    return path.name.startswith(STREAM) and os.path.isfile(path / INDEX)
 
 
 def read_header(folder: Path) -> Header:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ from glatd.audio import Block, Missing
 from glatd.daemon.recording.layout import DAMAGED, HEADER, INDEX, STREAM, Header, is_recording, read_header
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.segment import read_streaminfo
-from glatd.daemon.sources.base import Source
+from glatd.daemon.sources.base import Source, pick_channel
 from glatd.errors import DataError, SourceError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class RecordingSource(Source):
     Args:
         folder: of the stream.
         name: of the stream; the recorded one if None.
+        channel: 1 for the first; None for all of them.
 
     Raises:
         DataError: the index cannot be read.
@@ -75,8 +76,8 @@ class RecordingSource(Source):
 
     live: ClassVar[bool] = False
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, name: str | None = None, channel: int | None = None) -> None:
+        self.folder, self._channel = folder, channel
         try:
             first = next(read_lines(folder / INDEX), {})
         except OSError as error:
@@ -85,7 +86,8 @@ class RecordingSource(Source):
             raise DataError(f"{folder / INDEX} does not begin as an index does; take it from a copy of the recording")
         self.complete = False
         self.recorded_uri = str(first.get("uri", ""))
-        super().__init__(f"file:{folder}", name or first["name"], True)
+        only = f"?channel={channel}" if channel else ""
+        super().__init__(f"file:{folder}{only}", name or first["name"], name is not None)
 
     def blocks(self) -> Iterator[Block | Missing]:
         """Blocks of 0.1 s with `wall`, and what is missing between them, in order.
@@ -108,7 +110,7 @@ class RecordingSource(Source):
                         reader.close()
                     reader = _SegmentReader(self.folder, line)
                 elif kind == "flushed" and reader is not None:
-                    yield from reader.read(line)
+                    yield from map(self._picked, reader.read(line))
                 elif kind == "gap":
                     yield Missing(line["end"], line["rate"], line["cause"])
                 elif kind == "end":
@@ -122,6 +124,11 @@ class RecordingSource(Source):
         finally:
             if reader is not None:
                 reader.close()
+
+    def _picked(self, piece: Block | Missing) -> Block | Missing:
+        if isinstance(piece, Missing):
+            return piece
+        return replace(piece, samples=pick_channel(piece.samples, self._channel, self.uri))
 
 
 class _SegmentReader:

@@ -1,10 +1,13 @@
 """`[NAME=]URI` -> a source that is not yet opened."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from glatd.daemon.recording.layout import is_recorded_stream, is_recording
+from glatd.daemon.recording.reader import RecordingSource
 from glatd.daemon.sources.base import NAME, Source, safe_name
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.sources.folder import FolderSource
@@ -54,7 +57,11 @@ def parse_source(text: str) -> Source:
         return parse_mic(rest, name)
     if scheme == "file":
         path, channel = _path(rest, uri, scheme)
-        return (FolderSource if path.is_dir() else FileSource)(path, name, channel)
+        if is_recording(path):
+            raise ConfigError(f"source {uri!r} is a recording of several streams; name one of them: {uri}/stream-NAME")
+        if is_recorded_stream(path):
+            return RecordingSource(path, name, channel)
+        return (FolderSource if os.path.isdir(path) else FileSource)(path, name, channel)
     if scheme == "rtp":
         path, channel = _path(rest, uri, scheme)
         return NetworkSource(rtp_target(path), name or safe_name(path.stem, "rtp"), name is not None, channel)

@@ -16,6 +16,8 @@ from glatd.audio import Block, Missing, decode
 from glatd.daemon.recording.layout import INDEX
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.writer import Recorder
+from glatd.daemon.sources.uri import parse_source
+from glatd.errors import ConfigError
 from tests.daemon.recording.making import HEADER, Floats, blocks, exact, joined, record, same_bits
 
 
@@ -176,3 +178,18 @@ def test_a_second_stream_of_a_name_is_kept_beside_the_first(tmp_path: Path) -> N
     assert [source.name for source in recording.streams] == [".."] * 11
     assert [end_of(source) for source in recording.streams] == list(range(100, 111))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rec"]
+
+
+def test_a_stream_of_a_recording_is_a_source_of_its_own(tmp_path: Path) -> None:
+    samples = exact(8_000, 2, 16)
+    stereo = record(tmp_path / "rec", blocks(samples, [160], 8_000, 16))
+    source = parse_source(f"file:{stereo.folder}")
+    assert (source.name, source.uri, source.live) == ("yard", f"file:{stereo.folder}", False)
+    (found,) = joined(source.blocks())
+    assert isinstance(found, tuple) and same_bits(found[1], samples)
+    second = parse_source(f"right=file:{stereo.folder}?channel=2")
+    (found,) = joined(second.blocks())
+    assert second.name == "right" and isinstance(found, tuple)
+    assert same_bits(found[1], np.ascontiguousarray(samples[:, 1:]))
+    with pytest.raises(ConfigError, match=r"a recording of several streams; name one of them: file:.*/rec/stream-NAME"):
+        parse_source(f"file:{tmp_path / 'rec'}")
