@@ -7,7 +7,8 @@ is lost last of all, when what waits for a stream reaches 10 s (`worker.INBOX_SE
 from dataclasses import dataclass
 
 LATE_HOPS = 0.5  # a window this late, for as long as that, is no hiccup
-EARLY_HOPS = 0.15  # with all windows this early, there is room for more
+EARLY_HOPS = 0.25  # with nearly all windows this early, there is room for more
+HICCUPS = 0.05  # share of windows that may be later: other programs run on the machine, too
 CALM_SECONDS = 10.0  # for so long, before a rung is left again
 LONGEST_CALM = 320.0  # twice as long after each relapse
 
@@ -50,6 +51,7 @@ class Overload:
         self._hop, self._active = hop, active
         self._late_since: float | None = None
         self._calm_since: float | None = None
+        self._seen = self._hiccups = 0  # windows since then
         self._changed = float("-inf")
         self._calm = CALM_SECONDS
         self._lowered = float("-inf")
@@ -68,21 +70,25 @@ class Overload:
         if not self._active:
             return False
         if late > LATE_HOPS * self._hop:
-            self._calm_since = None
             self._late_since = now if self._late_since is None else self._late_since
             # Each rung gets the time to show what it is good for.
             long_enough = now - max(self._late_since, self._changed) >= LATE_HOPS * self._hop
             if long_enough and self.level + 1 < len(self.rungs):
                 return self._move(1, now)
+        else:
+            self._late_since = None
+        return self.level > 0 and self._is_calm(late, now) and self._move(-1, now)
+
+    def _is_calm(self, late: float, now: float) -> bool:
+        """Whether nearly all windows were early for long enough."""
+        if self._calm_since is None:
+            self._calm_since, self._seen, self._hiccups = now, 0, 0
+        self._seen += 1
+        self._hiccups += late > EARLY_HOPS * self._hop
+        if now - self._calm_since < self._calm:
             return False
-        self._late_since = None
-        if late > EARLY_HOPS * self._hop:
-            self._calm_since = None
-            return False
-        self._calm_since = now if self._calm_since is None else self._calm_since
-        if self.level and now - max(self._calm_since, self._changed) >= self._calm:
-            return self._move(-1, now)
-        return False
+        self._calm_since = None
+        return self._hiccups <= HICCUPS * self._seen
 
     def _move(self, by: int, now: float) -> bool:
         if by < 0:

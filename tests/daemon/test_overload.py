@@ -70,11 +70,19 @@ def test_calm_leads_back_and_a_relapse_makes_it_slower() -> None:
     assert waits[-1] < LONGEST_CALM + 1
 
 
+def test_a_hiccup_now_and_then_does_not_keep_it_on_its_rung() -> None:
+    overload = Overload(5, HOP)
+    run(overload, 1.0, 0.6, 0)
+    for number in range(200):
+        overload.observe(2.0 if number % 25 == 0 else 0.05, 1 + 0.1 * number)
+    assert overload.level == 0
+
+
 def test_between_late_and_early_it_stays() -> None:
     overload = Overload(5, HOP)
     run(overload, 1.0, 0.6, 0)
     assert overload.level == 1
-    assert not run(overload, 0.3 * HOP, 100, 1) and overload.level == 1
+    assert not run(overload, 0.4 * HOP, 100, 1) and overload.level == 1
 
 
 def test_what_can_wait_never_leaves_the_first_rung() -> None:
