@@ -90,7 +90,8 @@ def main() -> None:
             time.sleep(orders.hold_until - time.monotonic())
         samples = round((at / rate + PIECE_S) * rate) - at
         first = at * frame % len(data)
-        piece = (data[first:] + data)[: samples * frame] if len(data) >= samples * frame else data
+        piece = data[first : first + samples * frame]
+        piece += data[: samples * frame - len(piece)]
         at += samples
         if time.monotonic() < orders.drop_until:
             continue
