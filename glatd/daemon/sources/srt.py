@@ -150,17 +150,20 @@ class Carrier:
             self._open.discard(self._err)
 
     def close(self) -> None:
-        """End the process, if it has not ended, and bury it.
-
-        It is asked first: one that is killed does not tell the sender, who then waits for it.
-        """
-        process = self._process
-        process.terminate()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in process.stdout, process.stderr:
+        """End the process, if it has not ended, and bury it; after a stop without waiting for that."""
+        for pipe in self._process.stdout, self._process.stderr:
             if pipe is not None:
                 pipe.close()
+        self._process.terminate()
+        if self._stopped.is_set():
+            threading.Thread(target=self._bury, name="bury ffmpeg", daemon=True).start()
+        else:
+            self._bury()
+
+    def _bury(self) -> None:
+        """It was asked to end: one that is killed does not tell the sender, who then waits for it."""
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

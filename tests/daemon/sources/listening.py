@@ -13,6 +13,7 @@ from glatd.daemon.sources.base import Source
 from glatd.daemon.sources.uri import parse_source
 
 PATIENCE_S = 40.0
+SOON_S = 2.0  # in which a stop must be heard: 0.5 s, and more for a busy machine; what hangs takes 10 s
 
 
 class Listener:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glatd.errors import SourceError
-from tests.daemon.sources.listening import listening
+from tests.daemon.sources.listening import SOON_S, listening
 from tests.servers.pcm import PcmTcp, PcmUdp
 from tests.servers.process import free_port
 
@@ -46,7 +46,7 @@ def test_one_channel_can_be_taken(sender: PcmUdp) -> None:
     with listening(f"{sender.uri}&channel=2") as heard:
         heard.wait(0.2)
         assert heard.samples.shape[1] == 1
-        assert heard.stop() < 0.5
+        assert heard.stop() < SOON_S
 
 
 def test_what_is_not_sent_moves_the_index_on(sender: PcmUdp) -> None:

@@ -14,7 +14,7 @@ from glatd.clients.feeder import FORMATS, MOST_BYTES, AudioFeeder
 from glatd.daemon.sources.pcm import ENCODINGS, PcmFormat
 from glatd.daemon.sources.pcm_zmq import Place, Pushed, parse_pushed
 from glatd.errors import ConfigError, ProtocolError, SourceError
-from tests.daemon.sources.listening import listening
+from tests.daemon.sources.listening import SOON_S, listening
 from tests.servers.process import free_port
 
 GOOD = {"v": 1, "rate": 16_000, "format": "s16le", "channels": 2, "start": 0}
@@ -70,7 +70,7 @@ def test_what_the_feeder_loses_is_a_jump(endpoint: str) -> None:
         feeder.push(data)
         heard.wait(0.04)
         assert heard.jumps == [(320, 1234)]
-        assert heard.stop() < 0.5
+        assert heard.stop() < SOON_S
 
 
 def test_nobody_listening_costs_the_feeder_nothing(endpoint: str) -> None:
