@@ -35,8 +35,6 @@ class Channel:
             self._end += len(piece.samples)
             if piece.arrival is not None:
                 self.announcer.clock.observe(self._end, piece.arrival)
-            elif piece.wall is not None:
-                self.announcer.clock.recorded(self._end, piece.wall)
 
     @property
     def pending(self) -> int:
@@ -66,6 +64,9 @@ class Channel:
                 if piece.samples > room:
                     self._pending.appendleft(Lost(piece.samples - room, _REST))
                 continue
+            if piece.wall is not None:
+                # Not when it is given: how much waits here depends on how busy the machine is.
+                self.announcer.clock.recorded(self.stream.position + len(piece.samples), piece.wall)
             self.stream.append(piece.samples[:room])
             self.completed = piece.arrival or 0.0
             if len(piece.samples) > room:
