@@ -74,7 +74,7 @@ class Manager:
         source = parse_source(text)
         with self._lock:
             self._in_loop(lambda: self._start(source, SourceSettings(text)))
-        log.info("%s added: %s", source.name, source.uri)
+        log.info("%s added: %s", source.name, source.uri, extra={"stream": source.name})
         return {"stream": source.name}
 
     def remove(self, name: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Manager:
         """
         with self._lock:
             self._end(name)
-        log.info("%s removed", name)
+        log.info("%s removed", name, extra={"stream": name})
         return {"stream": name}
 
     def mute(self, name: str, muted: bool) -> dict[str, Any]:
