@@ -55,20 +55,30 @@ class Watched:
 
     windows: int
     skipped: int
-    missed: tuple[Tags, ...]  # skipped, though a class other than Silence scores FOUND or more
+    # Skipped, though a class other than Silence scores FOUND or more:
+    late: tuple[Tags, ...]  # the next window was looked at, 0.96 s later
+    lost: tuple[Tags, ...]  # the next was skipped too
 
 
 def watch(engine: Engine, sound: Floats, setting: Setting) -> Watched:
     """Look at every window, and ask the gate about each."""
     gate, tagger = LevelGate(setting, HOPS), Tagger(engine, top=2)
-    windows = skipped = 0
-    missed = []
+    looked: list[bool] = []
+    found: list[Tags | None] = []
+    busy = False
     for at in range(0, len(sound), RATE):
         for message in tagger.push(sound[at : at + RATE]):
             assert isinstance(message, Tags)
-            windows += 1
-            if gate.quiet(loudest(sound[max(0, message.end - HOP) : message.end])):
-                skipped += 1
-                if any(tag.score >= FOUND and tag.label != "Silence" for tag in message.tags):
-                    missed.append(message)
-    return Watched(windows, skipped, tuple(missed))
+            finds = any(tag.score >= FOUND and tag.label != "Silence" for tag in message.tags)
+            quiet = gate.quiet(loudest(sound[max(0, message.end - HOP) : message.end]), busy)
+            busy = busy if quiet else finds
+            looked.append(not quiet)
+            found.append(message if finds and quiet else None)
+    missed = [(at, message) for at, message in enumerate(found) if message is not None]
+    after = [*looked[1:], False]
+    return Watched(
+        len(looked),
+        looked.count(False),
+        late=tuple(message for at, message in missed if after[at]),
+        lost=tuple(message for at, message in missed if not after[at]),
+    )
