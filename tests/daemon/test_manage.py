@@ -1,5 +1,6 @@
 """A daemon that runs: streams come and go by the control socket and by its file, and systemd hears of it."""
 
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from glatd.clients.remote import lines, values
 from glatd.daemon.manage import free_name
 from glatd.errors import ConfigError
 from tests.daemon.pcm_server import RATE, PcmServer, sending
-from tests.daemon.processes import GLATD, PATIENCE_S, Running, free_endpoint, glatd, running
+from tests.daemon.processes import GLATD, PATIENCE_S, Running, free_endpoint, glatd, running, started
 from tests.daemon.sounds import noise
 
 
@@ -184,6 +185,30 @@ def test_a_socket_that_others_could_reach_is_refused_at_once(tmp_path: Path) -> 
     config.write_text('control = "tcp://0.0.0.0:5556"\n[[source]]\nuri = "mic:"\n', encoding="utf-8")
     done = glatd("run", "--config", config)
     assert done.returncode == 2 and "could be reached by others" in done.stderr
+
+
+def test_no_password_of_a_source_is_in_any_line() -> None:
+    """Of the log, of the messages, of what is listed."""
+    endpoint = free_endpoint()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        closed = nobody.getsockname()[1]
+    sources = [
+        argument
+        for name, scheme in (("cam", "rtsp"), ("radio", "http"))
+        for argument in ("--source", f"{name}={scheme}://admin:s3cret@127.0.0.1:{closed}/live?token=t0ken")
+    ]
+    command = [*GLATD, "--log-format", "json", "run", *sources, "--publish", endpoint, "--format", "jsonl"]
+    with started(command) as daemon:
+        for name in ("cam", "radio"):
+            daemon.wait_for(
+                lambda message, name=name: message["stream"] == name and message.get("state") == "reconnecting"
+            )
+        assert daemon.end(signal.SIGTERM) == 0
+        text = "\n".join(daemon.lines + daemon.errors)
+        assert "127.0.0.1" in text
+        assert [secret for secret in ("admin", "s3cret", "t0ken") if secret in text] == []
+        told = [json.loads(line) for line in daemon.errors]
+        assert {entry["stream"] for entry in told if "stream" in entry} == {"cam", "radio"}
 
 
 @contextmanager
