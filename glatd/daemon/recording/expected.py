@@ -18,6 +18,7 @@ _NEEDED = {
     Event.type: ("stream", "rate", "phase", "mid", "label", "onset", "offset_time", "peak", "mean"),
     Status.type: ("stream", "state"),
 }
+_KINDS: Mapping[str, type] = {"stream": str, "start": int, "end": int, "rate": int, "tags": list, "crops": list}
 _COMPARED = (Tags.type, Gap.type, Event.type)
 
 
@@ -64,7 +65,7 @@ class Expected:
         for fields in self._read(stream):
             if fields.get("stream") != stream:
                 continue
-            kind = fields["type"]
+            kind = fields.get("type")
             begins = kind == Status.type and fields["state"] == "starting"
             begins |= kind == Tags.type and fields["end"] <= last
             if begins and lives[-1]:
@@ -85,12 +86,18 @@ class Expected:
                     try:
                         fields = json.loads(line)
                         lacking = [key for key in _NEEDED.get(fields.get("type"), ()) if key not in fields]
-                    except (ValueError, AttributeError, TypeError) as error:
+                    except (ValueError, AttributeError, TypeError, RecursionError) as error:
                         if not line.endswith("\n"):  # a run that was killed ends in the middle of a line
                             return
                         raise DataError(
                             f"{self.path}, line {number}, is no message in JSON; mend or remove it"
                         ) from error
+                    odd = [key for key, kind in _KINDS.items() if key in fields and type(fields[key]) is not kind]
+                    if fields.get("type") in _NEEDED and odd:
+                        key = odd[0]
+                        raise DataError(
+                            f"{self.path}, line {number}: {key} = {fields[key]!r} cannot be; mend or remove it"
+                        )
                     if lacking:
                         raise DataError(f"{self.path}, line {number}, lacks {', '.join(lacking)}; mend or remove it")
                     yield fields

@@ -90,5 +90,5 @@ def read_header(folder: Path) -> Header:
         return Header(version=version, unknown=unknown, **fields)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; is {folder} a recording of glatd's?") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}); take it from a copy of the recording") from error

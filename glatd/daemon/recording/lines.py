@@ -74,7 +74,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             try:
                 fields = json.loads(line)
-            except ValueError:  # also of bytes that are no UTF-8
+            except (ValueError, RecursionError):  # also of bytes that are no UTF-8
                 continue
             if isinstance(fields, dict):
                 yield fields

@@ -1,5 +1,6 @@
 """Reads a recording: each of its streams is a source, with the samples, gaps and times that it had."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,12 +14,13 @@ from glatd.audio import Block, Missing
 from glatd.daemon.recording.layout import DAMAGED, HEADER, INDEX, STREAM, Header, is_recording, read_header
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.segment import read_streaminfo
-from glatd.daemon.sources.base import Source, pick_channel
+from glatd.daemon.sources.base import NAME, Source, pick_channel
 from glatd.errors import DataError, SourceError
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
 
+_FASTEST, _MOST_CHANNELS = 10_000_000, 1024  # Hz; more is no index
 BLOCKS_A_SECOND = 10  # so that a replay in real time is no coarser than a live stream
 
 Floats = NDArray[np.float32]
@@ -55,7 +57,7 @@ def _has_begun(index: Path) -> bool:
 def _order(path: Path) -> tuple[str, int]:
     """By name; of one name by the number behind the plus."""
     name, _, number = path.name.partition("+")
-    return name, int(number or 1)
+    return name, int(number) if number.isdecimal() and len(number) < 10 else 1
 
 
 class RecordingSource(Source):
@@ -82,12 +84,13 @@ class RecordingSource(Source):
             first = next(read_lines(folder / INDEX), {})
         except OSError as error:
             raise DataError(f"{folder / INDEX} cannot be read: {error.strerror}; check its permissions") from error
-        if first.get("type") != "stream" or not isinstance(first.get("name"), str):
+        recorded = first.get("name")
+        if first.get("type") != "stream" or not isinstance(recorded, str) or not NAME.fullmatch(recorded):
             raise DataError(f"{folder / INDEX} does not begin as an index does; take it from a copy of the recording")
         self.complete = False
         self.recorded_uri = str(first.get("uri", ""))
         only = f"?channel={channel}" if channel else ""
-        super().__init__(f"file:{folder}{only}", name or first["name"], name is not None)
+        super().__init__(f"file:{folder}{only}", name or recorded, name is not None)
 
     def blocks(self) -> Iterator[Block | Missing]:
         """Blocks of 0.1 s with `wall`, and what is missing between them, in order.
@@ -112,12 +115,12 @@ class RecordingSource(Source):
                 elif kind == "flushed" and reader is not None:
                     yield from map(self._picked, reader.read(line))
                 elif kind == "gap":
-                    yield Missing(line["end"], line["rate"], line["cause"])
+                    yield Missing(_whole(line["end"]), _whole(line["rate"], 1, _FASTEST), str(line["cause"]))
                 elif kind == "end":
                     self.complete = True
         except OSError as error:
             raise SourceError(f"{self.uri} cannot be read on: {error.strerror or error}; check the disk") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SourceError(
                 f"{self.folder / INDEX} has a line that no index has ({error}); take it from a copy of the recording"
             ) from error
@@ -138,8 +141,9 @@ class _SegmentReader:
         self._path = folder / str(line["file"])
         if self._path.parent != folder:
             raise ValueError(f"file {line['file']!r} is not in the folder")
-        self._next, self._rate, self._channels = int(line["start"]), int(line["rate"]), int(line["channels"])
-        self._bits: int | None = line["bits"]
+        self._next, self._rate = _whole(line["start"]), _whole(line["rate"], 1, _FASTEST)
+        self._channels = _whole(line["channels"], 1, _MOST_CHANNELS)
+        self._bits = None if line["bits"] is None else _whole(line["bits"], 1, 24)
         self._file: IO[bytes] | None = None
         self._decoder: AudioCodecContext | None = None
 
@@ -150,7 +154,7 @@ class _SegmentReader:
 
     def read(self, line: dict[str, Any]) -> Iterator[Block | Missing]:
         """The samples of one stretch."""
-        start, end = self._next, int(line["end"])
+        start, end = self._next, _whole(line["end"], self._next)
         self._next = end
         samples = self._samples(line, end - start)
         if samples is None:
@@ -158,31 +162,46 @@ class _SegmentReader:
             return
         size = max(1, self._rate // BLOCKS_A_SECOND)
         clock = line.get("clock")
+        unix, sample = (None, 0) if clock is None else (float(clock["unix"]), _whole(clock["sample"]))
         for at in range(0, len(samples), size):
             piece = samples[at : at + size]
             newest = start + at + len(piece)
-            wall = None if clock is None else clock["unix"] + (newest - clock["sample"]) / self._rate
+            wall = None if unix is None else unix + (newest - sample) / self._rate
             yield Block(start + at, piece, self._rate, None, self._bits, wall)
 
     def _samples(self, line: dict[str, Any], count: int) -> Floats | None:
         """[count, channels]; None where they are not what was written."""
-        first, last = line["bytes"]
+        first, last = map(_whole, line["bytes"])
         if self._file is None:
             try:
                 self._file = self._path.open("rb")
             except FileNotFoundError:
                 return None
+        if not first < last <= os.fstat(self._file.fileno()).st_size:
+            return None
         self._file.seek(first)
         data = self._file.read(last - first)
         if len(data) != last - first or zlib.crc32(data) != line["crc"]:
             return None
         if self._bits is None:
-            samples = np.frombuffer(data, "<f4").reshape(-1, self._channels)
+            samples: Floats | None = np.frombuffer(data, "<f4").reshape(-1, self._channels)
         else:
-            samples = self._decode(data, line["frames"])
-        return samples if len(samples) == count else None
+            frames = [_whole(size, 1) for size in line["frames"]]
+            if not frames or sum(frames) != len(data):
+                return None
+            samples = self._decode(data, frames)
+        return samples if samples is not None and samples.shape == (count, self._channels) else None
 
-    def _decode(self, data: bytes, frames: list[int]) -> Floats:
+    def _decode(self, data: bytes, frames: list[int]) -> Floats | None:
+        import av
+
+        try:
+            return self._decode_frames(data, frames)
+        except (av.error.FFmpegError, ValueError):  # also of shapes: other channels than the index has
+            self._decoder = None
+            return None
+
+    def _decode_frames(self, data: bytes, frames: list[int]) -> Floats:
         import av
 
         if self._decoder is None:
@@ -200,6 +219,13 @@ class _SegmentReader:
         full_scale = np.float32(1 << (8 * whole.itemsize - 1))
         samples: Floats = whole.astype(np.float32) / full_scale
         return samples
+
+
+def _whole(value: Any, least: int = 0, most: int = 1 << 62) -> int:
+    """A whole number of the index; a ValueError if it is none."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{ascii(value)[:60]} is no whole number from {least} to {most}")
+    return value
 
 
 def _decoder(streaminfo: bytes) -> "AudioCodecContext":

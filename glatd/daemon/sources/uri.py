@@ -100,7 +100,10 @@ def _path(rest: str, uri: str, scheme: str) -> tuple[Path, int | None]:
     if match := re.fullmatch(r"(.*)\?channel=(.*)", rest):
         rest, channel = match[1], _channel(match[2], f"source {uri!r}")
     if rest.startswith("//"):
-        parts = urlsplit(f"file:{rest}")
+        try:
+            parts = urlsplit(f"file:{rest}")
+        except ValueError as error:  # of a bracket in the host
+            raise ConfigError(f"source {uri!r}: {error}; write {_EXAMPLES[scheme]}") from error
         if parts.netloc not in ("", "localhost"):
             raise ConfigError(f"source {uri!r}: a file on host {parts.netloc!r} cannot be read; write file:PATH")
         rest = unquote(parts.path)
