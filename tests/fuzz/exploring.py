@@ -21,7 +21,7 @@ from glatd.errors import GlatdError
 
 T = TypeVar("T")
 
-EXAMPLES = 100  # between two looks at the clock
+EXAMPLES = 25  # between two looks at the clock
 LONGEST_S = 10.0  # for one example, on a busy machine; a hang is longer
 LONG_SECONDS = float(os.environ.get("GLATD_FUZZ_SECONDS", "3600"))
 SHORT_SECONDS = 0.9  # each
