@@ -64,7 +64,7 @@ def plan(paths: Sequence[Path], streams: Sequence[str], given: Mapping[str, Any]
         ConfigError: a setting that cannot be, or no such stream.
         DataError: a recording that cannot be read.
     """
-    plain = read_settings(None, **given)
+    plain = read_settings(None, threads=0, **given)
     files: list[Source] = []
     parts: list[Part] = []
     for path in [inner for outer in paths for inner in _inside(outer)]:
@@ -77,7 +77,7 @@ def plan(paths: Sequence[Path], streams: Sequence[str], given: Mapping[str, Any]
         settings = build(Settings, recorded, str(path / HEADER))
         chosen = {key: getattr(settings, key) for key in recorded} | {"node": recording.header.node}
         chosen |= {key: value for key, value in given.items() if value is not None}
-        settings = read_settings(None, **chosen)
+        settings = read_settings(None, threads=0, **chosen)
         parts += [Part(source, settings, recording.header.engine) for source in recording.streams]
     unique_names(files)
     if not streams:

@@ -28,7 +28,7 @@ from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
 from glatd.daemon.systemd import Notifier
-from glatd.daemon.tagging import check_crops, hop_frames, silence
+from glatd.daemon.tagging import FRONTEND_ROWS, check_crops, hop_frames, silence
 from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
 from glatd.engines.engine import Engine
@@ -229,6 +229,8 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             closing_down.enter_context(closing(Control(settings.control, manager.commands)))
         if read is not None:
             threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
+        # In the loop's thread, while the sources open.
+        loop.ask(lambda: engine.warm_up(FRONTEND_ROWS, sorted({rung.crops for rung in loop.overload.rungs})))
         notifier.ready()
         loop.run()
         notifier.stopping()
@@ -270,15 +272,16 @@ class StatusLog:
         if not isinstance(message, Status):
             return
         before, self._states[message.stream] = self._states.get(message.stream), message.state
+        about = {"stream": message.stream}  # for a log in JSON
         if message.state == "live" and (before != "live" or message.reason):
-            log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing)
+            log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing, extra=about)
         elif message.state in ("silent", "stalled", "reconnecting", "muted"):
             if before != message.state or message.reason:
-                log.warning("%s %s: %s", message.stream, message.state, message.reason or message.uri)
+                log.warning("%s %s: %s", message.stream, message.state, message.reason or message.uri, extra=about)
         elif message.state in ("failed", "ended", "stopped"):
             level = logging.ERROR if message.state == "failed" else logging.INFO
             seconds, reason = message.samples / message.rate, message.reason or "end of stream"
-            log.log(level, "%s %s after %.1f s: %s", message.stream, message.state, seconds, reason)
+            log.log(level, "%s %s after %.1f s: %s", message.stream, message.state, seconds, reason, extra=about)
 
 
 def leave_if_hung(loop: Loop) -> None:

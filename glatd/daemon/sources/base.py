@@ -28,7 +28,7 @@ class Source(ABC):
     """
 
     live: ClassVar[bool]
-    jitter: ClassVar[float] = 0.5
+    jitter: float = 0.5
 
     def __init__(self, uri: str, name: str, named: bool) -> None:
         self.uri = uri

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _OPEN_S = 5.0  # FFmpeg may take it twice, to connect and to look for the tracks
-_SILENT_S = 10.0
 _POLL_S = 0.1  # how late a stop is seen
 _LEAVE_S = 0.2  # for the reader to end after a failure
 _QUEUE_BLOCKS = 50  # 1 s and more; a reader that is further ahead waits, and the sender with it
@@ -43,13 +42,14 @@ class NetworkSource(Source):
         super().__init__(target.shown, name, named)
         self._target = target
         self._channel = channel
+        self.jitter = target.jitter_s
 
     def blocks(self) -> Iterator[Block]:
         """Blocks as they are decoded; ends when the sender ends the stream.
 
         Raises:
             SourceError: no connection within 5 s, no audio in it, a connection that breaks, no audio for
-                10 s, a rate or number of channels that changes.
+                10 s (RTP: 1.5 s), a rate or number of channels that changes.
         """
         if self._stopped.is_set():
             return
@@ -119,14 +119,14 @@ class Reader:
     @property
     def hangs(self) -> bool:
         """Whether it is silent for longer than FFmpeg's own limits should let it be."""
-        limit = _SILENT_S if self._opened else 2 * _OPEN_S + 1.0
+        limit = self._target.silent_s + 1.0 if self._opened else 2 * _OPEN_S + 1.0
         return time.monotonic() - self._heard > limit
 
     @property
     def silence(self) -> str:
         """What to tell where it `hangs`."""
         if self._opened:
-            return f"{self._target.shown}: no audio for {_SILENT_S:.0f} s; check the sender and the network"
+            return f"{self._target.shown}: no audio for {self._target.silent_s:g} s; check the sender and the network"
         return f"{self._target.shown}: no answer within {2 * _OPEN_S + 1:.0f} s; check the host and its name server"
 
     def _run(self) -> None:
@@ -159,7 +159,7 @@ class Reader:
             format=self._target.format,
             options=dict(self._target.options),
             metadata_errors="replace",
-            timeout=(_OPEN_S, _SILENT_S),
+            timeout=(_OPEN_S, self._target.silent_s),
         )
 
     def _put(self, piece: "Block | End") -> bool:
@@ -180,7 +180,7 @@ class Reader:
         reason = getattr(error, "strerror", None) or type(error).__name__
         if isinstance(error, av.error.ExitError):
             if self._opened:
-                return f"no audio for {_SILENT_S:.0f} s; check the sender and the network"
+                return f"no audio for {self._target.silent_s:g} s; check the sender and the network"
             return f"no answer within {_OPEN_S:.0f} s; check the host and its firewall"
         if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
             return f"{reason}; check user and password"

@@ -26,6 +26,8 @@ class Target:
         options: FFmpeg's, of the protocol and the format.
         format: FFmpeg's name of it, where it cannot find out.
         rtp: whether its sound comes in RTP packets.
+        silent_s: seconds without sound after which it is opened again.
+        jitter_s: as `Source.jitter`.
     """
 
     url: str
@@ -33,6 +35,8 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
     rtp: bool = False
+    silent_s: float = 10.0
+    jitter_s: float = 0.5
 
 
 def network_target(uri: str) -> tuple[Target, dict[str, str]]:
@@ -64,10 +68,14 @@ def network_target(uri: str) -> tuple[Target, dict[str, str]]:
         ffmpeg |= {"rtsp_transport": transport, "allowed_media_types": "audio", "analyzeduration": "0"}
     elif scheme in ("rtmp", "rtmps"):
         ffmpeg["analyzeduration"] = "100000"  # it never knows whether something else will come, and waits for it
-    return Target(url, shown, ffmpeg, rtp=scheme in ("rtsp", "rtsps")), values
+    # The segments of HLS come when their list is looked at, which may be a whole segment late.
+    jitter = 10.0 if parts.path.lower().endswith(".m3u8") else 0.5
+    return Target(url, shown, ffmpeg, rtp=scheme in ("rtsp", "rtsps"), jitter_s=jitter), values
 
 
 def rtp_target(path: Path) -> Target:
     """The target of `rtp:PATH.sdp`: datagrams that arrive here, as the SDP file (RFC 8866) describes them."""
     ffmpeg = _PROBE | {"analyzeduration": "0", "protocol_whitelist": "file,crypto,rtp,udp"}
-    return Target(str(path), f"rtp:{path}", ffmpeg, "sdp", True)
+    # FFmpeg drops the packets of a sender that was started again as old ones, until it is opened again; that
+    # costs nothing here, where there is no connection.
+    return Target(str(path), f"rtp:{path}", ffmpeg, "sdp", True, silent_s=1.5)
