@@ -17,11 +17,12 @@ band limits between 10 kHz and half the sampling rate, which hardly matter to th
 
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cache
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+
+from glatd.daemon.bandlimit import EDGE_DB, EDGE_HIGHEST_HZ, FRAME, NO_EDGE_DB, band_levels, edge
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ CLIPPED_SECONDS = 10
 FLAT = 2e-3  # of the peak: as high as this is "at the peak"; analogue clipping keeps some noise on top
 NEAR = 4e-2  # of the peak: what lies between FLAT and this is "just below it"
 # At the peak there is a third as much of a sine as just below it, less of any other sound; of a clipped
-# sound there is more. Coarse steps (mu-law: 3 % of the peak) cannot be told from flat tops by less.
+# sound there is more. Of mu-law, whose steps are 3 % of the peak, 1.5 % of the clips look clipped.
 FLAT_RATIO = 1.0
 FLAT_RUN = 3  # samples on end; two can be chance
 FLAT_LEAST = 0.1  # of full scale: below it, coarse steps of 8 bits look flat
@@ -56,23 +57,12 @@ OFFSET_SECONDS = 10  # the median of so many: wind moves the mean of one second,
 
 BAD_SHARE = 1e-3  # of samples that are no numbers, over CLIPPED_SECONDS
 
-# A sharp edge: 30 dB within three bands (0.6 kHz) and nothing louder above. No sound falls so fast by
-# itself; the filters of telephones, of 8 and 16 kHz sampling and of low-rate codecs do.
-FRAME = 4096  # samples of a spectrum
-BAND_HZ = 187.5  # 16 bins at 48 kHz
-EDGE_DB, NO_EDGE_DB = 30.0, 22.0
-EDGE_BANDS = 3
-EDGE_LOWEST_HZ = 3_000.0  # the narrowest telephone ends at 3.4 kHz; single low notes end below
-# MP3 and AAC cut at 11 to 16 kHz, where hardly any class has its marks; 8 kHz of telephony is what hurts.
-EDGE_HIGHEST_HZ = 10_000.0
-# A tone has an edge too: the octave below must be full of sound for it to count.
-OCCUPIED, OCCUPIED_DB = 0.8, 20.0
-SPECTRUM_SECONDS = 2  # from one spectrum to the next: of the loudest frame in every other second
+# Where a band ends is judged by spectra of the loudest frame in every other second.
+SPECTRUM_SECONDS = 2  # from one to the next
 SPECTRA = 15
 SPECTRA_LEAST = 7  # before anything is said
 SPECTRA_BUT = 1  # of the spectra may hold more: a lost packet is a click over all frequencies
 SPECTRUM_DBFS = -55.0  # level of a frame that is worth looking at
-FLOOR_DB = -150.0  # of a band: less is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,44 +119,6 @@ def examine(samples: Floats) -> tuple[Second, Floats]:
     peak = max(high if above else 0.0, -low if below else 0.0)
     level = dbfs(max(0.0, energy / len(samples) - offset**2))
     return Second(False, level, offset, (above + below) / len(samples), peak, bad), energies / np.float32(FRAME)
-
-
-@cache
-def hann() -> Floats:
-    """The window of a spectrum, [FRAME], of mean square 1."""
-    window = np.hanning(FRAME)
-    scaled: Floats = (window / np.sqrt(np.mean(window**2))).astype(np.float32)
-    return scaled
-
-
-def band_levels(frame: Floats, rate: int) -> Floats:
-    """Mean power a bin of bands of BAND_HZ, in dB, of FRAME samples."""
-    spectrum = np.fft.rfft(frame * hann())[1:]
-    power = (spectrum.real**2 + spectrum.imag**2) * np.float32(2 / FRAME**2)
-    width = max(1, round(BAND_HZ * FRAME / rate))
-    bands = len(power) // width
-    levels: Floats = 10 * np.log10(power[: bands * width].reshape(bands, width).mean(1) + np.float32(1e-30))
-    return np.maximum(levels, np.float32(FLOOR_DB))
-
-
-def edge(levels: Floats, rate: int, drop: float) -> float | None:
-    """The frequency in Hz above which bands of BAND_HZ hold nothing, by a fall of `drop` dB; None without one."""
-    above = np.maximum.accumulate(levels[::-1])[::-1]  # the loudest band from here on
-    falls = np.flatnonzero(levels[:-EDGE_BANDS] >= above[EDGE_BANDS:] + drop)
-    if not len(falls):
-        return None
-    last = int(falls[-1])
-    width = max(1, round(BAND_HZ * FRAME / rate)) * rate / FRAME
-    floor = float(above[last + EDGE_BANDS])
-    # Half way down is where the band ends.
-    while last + 1 < len(levels) and levels[last + 1] > floor + drop / 2:
-        last += 1
-    frequency = (last + 1) * width
-    octave = levels[(last + 1) // 2 : last + 1]
-    occupied = float(np.mean(octave >= floor + OCCUPIED_DB))
-    if not EDGE_LOWEST_HZ <= frequency <= EDGE_HIGHEST_HZ or occupied < OCCUPIED:
-        return None
-    return frequency
 
 
 @dataclass(slots=True)

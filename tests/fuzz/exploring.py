@@ -24,11 +24,11 @@ T = TypeVar("T")
 EXAMPLES = 25  # between two looks at the clock
 LONGEST_S = 10.0  # for one example, on a busy machine; a hang is longer
 LONG_SECONDS = float(os.environ.get("GLATD_FUZZ_SECONDS", "3600"))
-SHORT_SECONDS = 0.9  # each
+SHORT_SECONDS = 0.8  # each
 BASE = int(os.environ.get("GLATD_FUZZ_SEED", time.time()))  # of the long runs; it stands in every failure
 
 # How long a look is: the short one in `make test`, the long one of the share of an hour that there are looks.
-LOOKS = 19
+LOOKS = 20
 seconds = pytest.mark.parametrize(
     "seconds",
     [
