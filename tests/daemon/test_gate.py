@@ -147,9 +147,10 @@ def test_a_short_night_loses_nothing_that_the_networks_would_find(engine: Engine
     "night",
     [
         Night(101, -75, 60, 30), Night(102, -68, 60, 30), Night(103, -60, 60, 30), Night(104, -52, 60, 30),
-        Night(105, -45, 60, 30), Night(106, -65, 300, 30), Night(107, -70, 20, 30),
+        Night(105, -45, 60, 30), Night(106, -65, 300, 30), Night(107, -70, 20, 30), Night(200, -72, 60, 30),
+        Night(201, -65, 60, 30), Night(202, -60, 40, 30), Night(203, -57, 60, 30),
     ],
-    ids=lambda night: f"{night.floor} dBFS, a sound in {night.pause:.0f} s",
+    ids=lambda night: f"{night.seed}: {night.floor} dBFS, a sound in {night.pause:.0f} s",
 )  # fmt: skip
 def test_a_night_loses_nothing_that_the_networks_would_find(engine: Engine, shared: Path, night: Night) -> None:
     seen = watch(engine, recorded(night, shared / "audio"), "adaptive")
