@@ -102,9 +102,8 @@ class Row:
     at_least: float = 0.0  # s, where a shorter fault would be over before it can be noticed
 
 
-WITNESS_ROW = Row(WITNESS, "none: a stream beside all of these", PcmTcp, nothing)
 DATAGRAMS_AND_ICECAST = [
-    WITNESS_ROW,
+    Row(WITNESS, "none: a stream beside those of Icecast and RTP", PcmTcp, nothing),
     Row("ice-killed", "Icecast killed, started again", Icecast, killed),
     Row("ice-stalled", "Icecast stalled (SIGSTOP), goes on", Icecast, stalled),
     Row("ice-restarted", "Icecast restarted", Icecast, restarted),
@@ -114,14 +113,14 @@ DATAGRAMS_AND_ICECAST = [
     Row("rtp-damaged", f"garbage for a header in {DAMAGED:.0%} of the RTP packets", LossyRtp, damaging),
 ]
 CAMERAS_AND_PCM = [
-    WITNESS_ROW,
+    Row(WITNESS, "none: a stream beside those of cameras and PCM", PcmTcp, nothing),
     Row("cam-killed", "RTSP camera killed, started again", Rtsp, killed),
     Row("cam-stalled", "RTSP camera stalled (SIGSTOP), goes on", Rtsp, stalled),
     Row("cam-restarted", "RTSP camera restarted", Rtsp, restarted),
     Row("cam-video", "none: a camera that also sends video", partial(Rtsp, video=True), nothing),
     Row("pcm-drop", "a PCM sender drops sound, connection kept", PcmTcp, dropping),
     Row("pcm-flood", f"a PCM sender floods, {FLOOD:g} x real time", PcmTcp, flooding),
-    Row("pcm-mute", "a PCM server accepts and sends nothing at first", MutePcm, spoken, True, 12),
+    Row("pcm-mute", "a PCM server accepts and sends nothing at first", MutePcm, spoken, True, 14),
     Row("pcm-name", "a host whose name does not resolve at first", NamelessPcm, named, True),
 ]
 
@@ -135,6 +134,7 @@ class Night:
     figures: dict[str, Figures] = field(default_factory=dict)
     faults: dict[str, tuple[float, float]] = field(default_factory=dict)  # monotonic s, begin and end
     late: dict[str, float] = field(default_factory=dict)  # s, of the witness's windows: before and in the faults
+    asked: set[str] = field(default_factory=set)  # cameras whose picture was asked for
     code: int | None = None
 
     def check_witness(self, stream: str) -> None:
@@ -184,8 +184,9 @@ def spend(folder: Path, seconds: float, chosen: Sequence[Row]) -> Night:
         all_live = threading.Barrier(sum(not row.from_the_start for row in chosen))
         with ThreadPoolExecutor(len(chosen)) as pool:
             list(pool.map(happen, chosen))
-        if any(row.provoke in HIDDEN for row in chosen):
+        if seconds > FOUND_OUT_S and any(row.provoke in HIDDEN for row in chosen):
             time.sleep(FOUND_OUT_S)
+        night.asked = {name for name, server in servers.items() if getattr(server, "video_was_asked_for", False)}
         night.code = daemon.end(signal.SIGTERM)
         for row in chosen:
             night.figures[row.stream] = measure(night.watch, row.stream, row.fault, *night.faults[row.stream])

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.network import Night
 from tests.faults.watch import Figures
 
-SECONDS = {"short": 5.0, "long": 60.0}  # that each fault lasts
+SECONDS = {"short": 4.5, "long": 60.0}  # that each fault lasts; a stall is told after 3
 FORMS = [pytest.param("short", id="short"), pytest.param("long", id="long", marks=pytest.mark.slow)]
 NETWORK, SOUND, MACHINE = GROUPS = ("Servers and networks", "Microphones and sound servers", "The machine itself")
 

@@ -37,7 +37,7 @@ def test_a_stream_beside_them_loses_nothing(night: Night, stream: str) -> None:
 
 
 def test_of_a_camera_that_sends_video_only_the_sound_is_asked_for(night: Night) -> None:
-    assert not night.servers["cam-video"].video_was_asked_for
+    assert not night.asked
 
 
 def test_what_is_wrong_is_told_by_name(night: Night) -> None:

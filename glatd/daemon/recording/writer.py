@@ -31,7 +31,8 @@ log = logging.getLogger("glatd")
 TURN_SECONDS = 0.2  # between two looks at the queues
 FLUSH_SECONDS = 1.0
 SYNC_SECONDS = 30.0
-RETRY_SECONDS = 5.0  # after the disk was full
+RETRY_SECONDS = 5.0  # after it could not be written to
+ROOM_SECONDS = 0.2  # between two looks whether a full disk has room again
 QUEUE_SECONDS = 10.0  # of a stream's audio that may wait
 QUEUE_BYTES = 16 << 20  # of it at most; float32
 QUEUE_MESSAGES = 10_000
@@ -135,6 +136,7 @@ class Recorder:
         self._tapes: dict[StreamRecorder, Tape | None] = {}  # None: it cannot be made as long as the disk is full
         self._early: dict[StreamRecorder, Lose] = {}  # what was lost before there was a folder for it
         self._suspended = ""  # the cause
+        self._crowded = False  # whether the disk was full when it was looked at last
         self._since = 0.0
         self._slow: set[StreamRecorder] = set()
         self._closing = threading.Event()
@@ -186,7 +188,7 @@ class Recorder:
         self._said.close()
 
     def _turn(self, now: float) -> None:
-        if self._suspended and now - self._tried >= RETRY_SECONDS:
+        if self._suspended and now - self._tried >= (ROOM_SECONDS if self._crowded else RETRY_SECONDS):
             self._tried = now
             self._resume()
         self._begin()
@@ -290,13 +292,18 @@ class Recorder:
             )
         self._suspended = cause
         self._tried = time.monotonic()
+        self._has_room()
 
-    def _resume(self) -> None:
+    def _has_room(self) -> bool:
         try:
             # Some of what was freed must be for the recording, or it stops again at once.
-            if self._suspended == DISK_FULL and self._free() < 2 * self._reserve:
-                return
+            self._crowded = self._suspended == DISK_FULL and self._free() < 2 * self._reserve
         except OSError:
+            return False
+        return not self._crowded
+
+    def _resume(self) -> None:
+        if not self._has_room():
             return
         log.warning("recording into %s goes on; %.0f s were not recorded", self.folder, time.monotonic() - self._since)
         self._suspended = ""
