@@ -105,10 +105,6 @@ class WallClock:
         """The samples before this index had come at this UNIX time, says the recording."""
         self._start = wall - sample / self.rate
 
-    def restart(self) -> None:
-        """Audio that follows comes with another delay: fit anew."""
-        self.fit = DelayFit()
-
     def at(self, sample: int) -> float:
         """UNIX seconds of a sample."""
         if self._system.steps != self._steps:

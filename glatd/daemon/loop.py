@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
+
 from glatd.daemon.batching import choose, sleep_until
 from glatd.daemon.clock import SystemClock
 from glatd.daemon.overload import Overload
@@ -58,6 +60,8 @@ class Loop:
         self._clock = clock
         self._ready, self._patience, self._status_seconds = ready, patience, status_seconds
         self._node_status, self._every_pass = node_status, every_pass
+        # "Silence" is a class of AudioSet, and nothing that goes on.
+        self._sounds = np.array([label.name != "Silence" for label in engine.manifest.labels])
         self._stop = threading.Event()
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._looked = self._told = 0.0  # monotonic s
@@ -196,7 +200,7 @@ class Loop:
 
     def _publish(self, track: Track, seen: Seen, since: float) -> None:
         self.tell(track.announcer.tags(seen))
-        track.busy = bool(seen.scores.max() >= BUSY_SCORE)
+        track.busy = bool(seen.scores[self._sounds].max() >= BUSY_SCORE)
         now = time.monotonic()
         track.counts.late = now - since
         self.late.append(now - since)

@@ -11,7 +11,7 @@ from glatd.daemon.worker import Worker
 from glatd.messages import Status, Tags
 
 STALL_SECONDS = 2.0  # without a block, beside what the source's jitter explains
-BUSY_SCORE = 0.2  # of any class in the last window that was looked at: an event may be in progress
+BUSY_SCORE = 0.3  # of any class in the last window that was looked at: an event may be in progress
 LEAVE_SECONDS = 2.0  # for a source that was asked to end; after that it is left behind
 DEAD = "dead"  # how the finding of digital silence begins
 

@@ -27,8 +27,8 @@ class Connection:
         seconds: of audio.
         burst: seconds of audio that come at once in the beginning.
         delays: by (second of the audio, seconds), from where on blocks come so much later.
-        first: number that its first sample has, as it counts the sender's samples.
         rate: Hz.
+        slow: by how much the sender's clock is slow, as a share.
     """
 
     def __init__(
@@ -38,16 +38,18 @@ class Connection:
         burst: float = 0.0,
         delays: Sequence[tuple[float, float]] = (),
         rate: int = RATE,
+        slow: float = 0.0,
         error: str = "gone; look",
     ) -> None:
-        self.at, self.seconds, self.burst, self.delays, self.rate, self.error = at, seconds, burst, delays, rate, error
+        self.at, self.seconds, self.burst, self.delays = at, seconds, burst, delays
+        self.rate, self.slow, self.error = rate, slow, error
 
     def blocks(self, zero: float) -> Iterator[Block]:
         size = self.rate // 100
         for number in range(round(100 * self.seconds)):
             end = (number + 1) / 100
             late = sum(delay for second, delay in self.delays if end > second)
-            arrival = zero + self.at + max(0.0, end - self.burst) + late
+            arrival = zero + (self.at + max(0.0, end - self.burst)) * (1 + self.slow) + late
             # A sample's value tells when it was made, in seconds of the test.
             made = self.at - self.burst + (number * size + np.arange(size)) / self.rate
             yield Block(number * size, made.astype(np.float32).reshape(-1, 1), self.rate, arrival)
@@ -124,6 +126,12 @@ def test_an_outage_is_counted_by_the_clock_and_told_with_its_cause() -> None:
 def test_over_many_outages_nothing_adds_up() -> None:
     heard = Heard(*(Connection(3.1 * number, 2) for number in range(8))).check()
     assert len(heard.missing) == 7 and np.abs(heard.errors).max() < 0.02
+
+
+@pytest.mark.parametrize("slow", [-100e-6, 100e-6])
+def test_a_clock_that_is_off_does_not_lengthen_outages(slow: float) -> None:
+    heard = Heard(*(Connection(305.0 * number, 300, slow=slow) for number in range(4))).check()
+    assert np.abs(heard.errors).max() < 0.01
 
 
 def test_a_burst_of_older_audio_is_placed_where_it_was_made_and_what_was_heard_is_left_out() -> None:

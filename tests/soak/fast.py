@@ -104,7 +104,7 @@ class Night(Source):
             self.now - self.first - self.track.channel.stream.position / RATE > AHEAD_S + 61.0 * self._jumping()
             and not self._stopped.is_set()
         ):
-            time.sleep(0.002)
+            time.sleep(0.01)
 
     def _jumping(self) -> bool:
         """Whether the loop has not yet seen this connection: it is behind by the outage, too."""
