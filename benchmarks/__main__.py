@@ -1,4 +1,4 @@
-"""python -m benchmarks [all|daemon|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
+"""python -m benchmarks [all|daemon|load|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
 
 `all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
 """
@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "daemon", "runtimes", "wheels", "render")
+WHAT = ("all", "daemon", "load", "runtimes", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", type=Path, help="engine folder for daemon; the default one otherwise")
     made.add_argument("--turns", type=int, default=40, help="of latency (40); a quarter as many processes")
     made.add_argument("--scenes", type=int, default=400, help="for mAP (400)")
+    made.add_argument("--seconds", type=float, default=40.0, help="of each attempt of load (40)")
     made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
     return made
 
@@ -54,6 +55,10 @@ def main() -> None:
         from benchmarks import runtimes
 
         keep("runtimes", runtimes.measure(asked.bundle, asked.data, asked.turns, asked.scenes))
+    if asked.what == "load":
+        from benchmarks import load
+
+        keep("load", load.measure(asked.seconds, load.DOUBLE_S))
     if asked.what == "wheels":
         from benchmarks import wheels
 

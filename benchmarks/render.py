@@ -138,6 +138,47 @@ def daemon(result: Row) -> list[str]:
     )
 
 
+def load(result: Row) -> list[str]:
+    """Streams that are held, and twice as many."""
+    lines = ["## Load", "", *where(result)]
+    lines += [
+        "Raw PCM at 48 kHz over TCP, in pieces of 20 ms, from a process of its own. A window is late from when its "
+        "newest sample was sent until a subscriber has its tags. A number of streams is held when 99 of 100 windows "
+        f"are less than a hop ({result['hop_s']} s) late, with everything looked at (5 crops) and nothing lost.",
+        "",
+    ]  # fmt: skip
+    lines += table(
+        ["network", "model", "precision", "streams held"],
+        pick(result["networks"], network="", model="", precision="", held=""),
+    )
+    for of in result["networks"]:
+        attempts = sorted(of["attempts"], key=lambda row: int(row["streams"]))
+        rows = [row | {"answer": "yes" if row["held"] else "no", "mb": row["resident_mb"][-1]} for row in attempts]
+        lines += [f"### {of['network']}: attempts of {result['seconds']:g} s, after warm-up, without the policy", ""]
+        lines += table(
+            ["streams", "late, median ms", "late, p99 ms", "cores of glatd", "cores of the feeder", "resident MB",
+             "load average before", "held"],
+            pick(rows, streams="", late_p50_ms=".0f", late_p99_ms=".0f", cpu_cores=".2f", feeder_cores=".2f",
+                 mb=".0f", load_before=".1f", answer=""),
+        )  # fmt: skip
+        lines += twice(of["network"], of["double"])
+    return lines
+
+
+def twice(network: str, double: Row) -> list[str]:
+    """What the overload policy did."""
+    memory = double["resident_mb"]
+    return [
+        f"### {network}: {double['streams']} streams, twice as many, for {double['seconds']:g} s, with the policy", "",
+        *table(["s after the first windows", "policy"], pick(double["steps"], at_s=".1f", policy="")),
+        f"In the second half, windows are {double['late_p50_ms']:.0f} ms late in the middle, "
+        f"{double['late_p99_ms']:.0f} ms at p99. {double['looked_at']} windows were looked at, "
+        f"{double['skipped']} skipped for longer hops, "
+        f"{double['dropped']} dropped; {double['lost_s']:g} s of audio were lost, {100 * double['lost_share']:.1f} %. "
+        f"Resident memory every 5 s, MB: {', '.join(f'{value:.0f}' for value in memory)}.", "",
+    ]  # fmt: skip
+
+
 def wheels(result: Row) -> list[str]:
     """Which platforms have what."""
     columns = list(next(iter(result["wheels"].values())))
@@ -153,7 +194,7 @@ def wheels(result: Row) -> list[str]:
     ]
 
 
-SECTIONS = {"daemon": daemon, "runtimes": runtimes, "wheels": wheels}
+SECTIONS = {"daemon": daemon, "load": load, "runtimes": runtimes, "wheels": wheels}
 
 
 def render(folder: Path, out: Path) -> None:

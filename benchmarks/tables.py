@@ -29,8 +29,8 @@ def is_figure(text: str) -> bool:
 
 
 def pick(rows: Iterable[Row], **columns: str) -> list[list[str]]:
-    """Values of `rows` by key, each in its format (`name=""`, `share=".3f"`)."""
-    return [[format(row[key], form) for key, form in columns.items()] for row in rows]
+    """Values of `rows` by key, each in its format (`name=""`, `share=".3f"`); "-" for what an older file lacks."""
+    return [["-" if row.get(key) is None else format(row[key], form) for key, form in columns.items()] for row in rows]
 
 
 def pivot(rows: Sequence[Row], key: str, column: str, value: str) -> tuple[list[str], list[list[object]]]:
