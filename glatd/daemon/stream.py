@@ -46,6 +46,7 @@ class Stream:
         self.gaps: list[tuple[int, int]] = []  # [start, end) samples that are not real, oldest first
         self.received = 0  # real samples
         self.lost = 0  # samples in gaps
+        self.restarts = 0
         self._finished: int | None = None  # sample after the last one
         self._last_given = -1  # end frame of the last window that was due
         self._begin(0)
@@ -81,6 +82,7 @@ class Stream:
     def restart(self, samples: int) -> None:
         """A gap of `samples` that is long enough to start afresh."""
         self.lost += samples
+        self.restarts += 1
         self._begin(self.position + samples)
 
     def is_fresh_start(self, gap: int) -> bool:

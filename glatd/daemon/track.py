@@ -30,6 +30,7 @@ class Track:
         self.counts = Counts()
         self.due: Due[Track] | None = None
         self.busy = False  # whether the last look found something that may go on
+        self._restarts = 0  # of the stream, that the gate knows of
         self.ended = False
         self.left: float | None = None  # monotonic s at which it was asked to end
         self._told: tuple[str, tuple[str, ...], str] = ("starting", (), "")
@@ -63,11 +64,14 @@ class Track:
     def look(self, rung: Rung) -> Tags | None:
         """Find the next window that is due and leave it in `due`; the message of one that is too quiet to look at."""
         stream = self.channel.stream
+        if stream.restarts != self._restarts:
+            self._restarts, self.busy = stream.restarts, False
+            self._gate.reset()
         while self.due is None and (window := stream.window_due()) is not None:
-            if not stream.publishable(window):
-                continue
             # Asked for every window: it must know all hops.
             quiet = self._gate.quiet(loudest(stream.newest(window)), self.busy)
+            if not stream.publishable(window):
+                continue
             if window.end_frame // stream.hop % rung.every and not stream.finished:
                 self.counts.skipped += 1
             elif quiet:
