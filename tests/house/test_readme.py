@@ -1,5 +1,6 @@
 """What the README says is so: its programs run, its configuration reads, its messages are messages."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from glatd.daemon.serve import make_sources
 from glatd.daemon.settings import read_settings
-from glatd.messages import Tags, from_map
+from glatd.messages import Status, Tags, from_map, to_map
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,16 +28,15 @@ def test_the_configuration_reads(tmp_path: Path) -> None:
     path = tmp_path / "glatd.toml"
     path.write_text(text, encoding="utf-8")
     settings = read_settings(path)
-    assert {key for key in tomllib.loads(text) if key != "source"} == {
-        "node", "publish", "engine", "hop", "top", "crops", "threads", "status_seconds",
-    }  # fmt: skip
-    assert [source.name for source in make_sources(settings)] == ["yard", "127.0.0.1_9000", "night"]
+    assert set(tomllib.loads(text)) == {field.name for field in dataclasses.fields(settings)}
+    assert [source.name for source in make_sources(settings)] == ["yard", "Array_2", "127.0.0.1_9000", "night"]
 
 
-def test_the_worked_message_is_one() -> None:
-    (text,) = blocks("json")
-    message = from_map(json.loads(text))
-    assert isinstance(message, Tags)
+def test_the_worked_messages_are_messages() -> None:
+    message, status = (from_map(json.loads(text)) for text in blocks("json"))
+    assert isinstance(message, Tags) and isinstance(status, Status)
+    assert json.loads(blocks("json")[1]).keys() == to_map(status).keys()
+    assert json.loads(blocks("json")[0]).keys() == to_map(message).keys()
     assert message.end - message.start == 10 * message.rate
     # Ends of windows are multiples of the hop, and crops lie on the grid of the stream.
     assert message.end % (96 * 320) == 0

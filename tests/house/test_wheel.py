@@ -115,7 +115,7 @@ def test_wheel_claims_one_name_and_carries_its_terms(wheel: Path) -> None:
 
 def test_base_install_is_light(wheel: Path) -> None:
     asked = [line for line in metadata(wheel).get_all("Requires-Dist", []) if "extra ==" not in line]
-    base = {"numpy", "sounddevice", "soxr", "av", "pyzmq", "msgpack", "click", "openvino"}
+    base = {"numpy", "sounddevice", "soxr", "av", "pyzmq", "msgpack", "click", "openvino", "pulsectl"}
     assert {line.split(";")[0].rstrip("<>=~!,.0123456789 ") for line in asked} == base
 
 
