@@ -23,9 +23,9 @@ SETTLE_SECONDS = 0.25  # a new connection's burst of older audio is over when no
 LONGEST_BURST = 30.0  # s of audio; Icecast sends 64 kB at once, HLS three segments
 EARLIER_SECONDS = 0.02  # less is jitter
 SLACK_SECONDS = 0.1  # of a burst's length
-# A source that is down is tried again after a sixtieth of the time that it has been down: it never costs more than
-# that, and a box that is gone for good is asked twice a minute.
-FASTEST_RETRY, SLOWEST_RETRY, RETRY_SHARE = 0.3, 30.0, 1 / 60
+# A source that is down is tried again after half a second for each minute that it has been down: a minute's outage
+# costs no second more, and a box that is gone for good is asked twice a minute.
+FASTEST_RETRY, SLOWEST_RETRY, RETRY_SHARE = 0.3, 30.0, 0.5 / 60
 # The last sounds before an outage stand in a window that is not complete; after so long it is completed with silence.
 PATIENCE_SECONDS = 2.5
 COMPLETED_SECONDS = 1.0

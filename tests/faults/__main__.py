@@ -35,6 +35,8 @@ def tables(rows: list[dict[str, Any]], head: dict[str, Any]) -> list[str]:
         f"{machine['system']}, Python {head['python']}. Load average before: {machine['load_before']}.",
         "",
     ]
+    faults = list(dict.fromkeys(row["fault"] for row in rows))
+    rows = sorted(rows, key=lambda row: (faults.index(row["fault"]), row["lasted"]))
     for group in GROUPS:
         lines += [f"### {group}", ""]
         cells = [
