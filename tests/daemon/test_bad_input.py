@@ -127,7 +127,7 @@ def test_unusual_recordings_are_tagged(tmp_path: Path, rate: int, channels: int)
         (["replay", "a.wav", "--hop", "inf"], 2, "hop = inf must be a number"),
         (["replay", "a.wav", "--hop", "one"], 2, "'one' is not a valid float"),
         (["replay", "a.wav", "--sped", "max"], 2, "Did you mean '--speed'?"),
-        (["replay"], 2, "Missing argument 'FILE...'"),
+        (["replay"], 2, "Missing argument 'FILE|REC...'"),
         (["replay", "a.wav", "--publish", "garbage"], 2, "cannot publish on garbage: Invalid argument"),
         (["replay", "a.wav", "--publish", "tcp://127.0.0.1:99999"], 2, "there is no port 99999"),
         (["replay", "a.wav", "--node", "a/b"], 2, "node = 'a/b' must be 1 to 64 letters, digits, '_', '.' or '-'"),

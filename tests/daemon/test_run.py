@@ -133,7 +133,7 @@ def test_when_every_source_has_failed_so_has_the_daemon(tmp_path: Path) -> None:
     done = glatd("run", "--source", "a=file:no/such.wav", "--source", f"b=file:{tmp_path}", "--publish", "")
     assert done.returncode == 3
     errors = [line for line in done.stderr.splitlines() if "INFO" not in line]
-    assert len(errors) == 2 and "no/such.wav: no such file" in done.stderr and "is a folder" in done.stderr
+    assert len(errors) == 2 and "no/such.wav: no such file" in done.stderr and "holds no recording" in done.stderr
 
 
 def test_a_recording_among_the_sources_runs_in_real_time(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_broken_engine_is_refused_in_one_line(tmp_path: Path, name: str) -> No
             "was built for 'tensorrt', which this glatd cannot run",
         ),
         (lambda tree: tree["runtime"].update(precision="int2"), "has precision 'int2', this glatd knows float32"),
-        (lambda tree: tree["geometry"].update(frames=31), "frames 31 for a window of 1000 at stride 32"),
+        (lambda tree: tree["geometry"].update(frames=30), "frames 30 for a window of 1000 at stride 32"),
         (lambda tree: tree["geometry"].update(crop=1001), "a crop of 1001 in a window of 1000"),
         (lambda tree: tree["geometry"].update(crops=0), "0 crops"),
         (lambda tree: tree["geometry"].update(block=16), "blocks of 16 frames at stride 32"),
