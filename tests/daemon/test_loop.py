@@ -1,4 +1,4 @@
-"""The loop with several streams: overload is met rung by rung and counted, batches are filled, quiet windows skipped."""
+"""The loop with several streams: overload met rung by rung, batches filled, quiet windows skipped, all of it counted."""
 
 import threading
 import time
