@@ -196,7 +196,7 @@ def report(nights: list[Night], books: Books, samples: list[Sample], hours: floa
             growth[one.name] = round(float(late - early) / (0.85 * hours), 3)
     drifts = [(one.ppm, books.last[one.name].drift_ppm) for one in nights]
     return {
-        "stream_hours": round(sum(one.now for one in nights) / 3600, 2),
+        "stream_hours": round(sum(one.now for one in nights) / 3600, 4),
         "seconds": samples[-1].second,
         "times_real_time": round(sum(one.now for one in nights) / samples[-1].second, 1),
         "windows": books.windows,

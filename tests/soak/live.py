@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,10 +60,16 @@ def servers(sound: Path) -> dict[str, Server]:
     }
 
 
-def play_for_ever(mic: VirtualMic, name: str, sound: Path) -> subprocess.Popen[bytes]:
+def play_for_ever(mic: VirtualMic, name: str, sound: Path) -> "subprocess.Popen[bytes]":
     """Play into a microphone, again and again."""
     loop = f"while :; do paplay --device={name} {sound}; done"
     return subprocess.Popen(["bash", "-c", loop], env=mic.environment, start_new_session=True)
+
+
+def end(player: "subprocess.Popen[bytes]") -> None:
+    """End what plays, and bury it."""
+    os.killpg(player.pid, signal.SIGKILL)
+    player.wait()
 
 
 def fail(server: Server, kind: str, seconds: float) -> None:
@@ -89,7 +96,7 @@ def everything(
         mic = stack.enter_context(VirtualMic("vmic_a", "vmic_b"))
         for name in ("vmic_a", "vmic_b"):
             player = play_for_ever(mic, name, sound)
-            stack.callback(lambda player=player: os.killpg(player.pid, 9))
+            stack.callback(end, player)
         made = {name: stack.enter_context(server) for name, server in servers(sound).items()}
         uris = {name: server.uri for name, server in made.items()}
         uris |= {"mic-1": "mic:vmic_a", "mic-2": "mic:vmic_b"}
@@ -106,7 +113,9 @@ def everything(
         yield uris, mic.environment, failing | {"mic-2": suspend}
 
 
-def soak(seconds: float, every: float, folder: Path, seed: int = 0) -> dict[str, Any]:
+def soak(
+    seconds: float, every: float, folder: Path, seed: int = 0, settle_s: float = SETTLE_S, recover_s: float = RECOVER_S
+) -> dict[str, Any]:
     """Run it; the report."""
     rng = random.Random(seed)
     faults: list[Fault] = []
@@ -120,11 +129,11 @@ def soak(seconds: float, every: float, folder: Path, seed: int = 0) -> dict[str,
         daemon = Daemon(command, environment, folder / "daemon.log")
         try:
             began = time.monotonic()
-            due = SETTLE_S
+            due = settle_s
             while (now := time.monotonic() - began) < seconds:
                 assert daemon.process.poll() is None, (folder / "daemon.log").read_text()[-2000:]
                 samples.append(sample(daemon.process.pid, began))
-                if now >= due and now < seconds - RECOVER_S:
+                if now >= due and now < seconds - recover_s:
                     due += every
                     name = rng.choice(sorted(failing))
                     kind, length = rng.choice(["kill", "freeze"]), rng.uniform(0.5, 6.0)

@@ -182,6 +182,8 @@ class Daemon:
             self.process.kill()
             code = self.process.wait()
         self._reader.join(60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self._log.close()
         return code
 
