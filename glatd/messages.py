@@ -7,6 +7,7 @@ Positions are counted in samples at `rate` since the start of the stream.
 """
 
 import dataclasses
+import functools
 import sys
 import types
 import typing
@@ -86,12 +87,14 @@ class Event(Header):
     label: str
     mid: str
     rate: int  # Hz
-    onset: int  # sample
+    onset: int  # sample; a later message of the event may know better
     offset_time: int | None  # sample at which it ended; None while it goes on
-    peak: float
-    mean: float
-    evidence: dict[str, Any]  # crop [start, end], global, local, fused
-    cause: str
+    peak: float  # best fused score of the windows that hold it, 0 to 1
+    mean: float  # of these scores
+    evidence: dict[str, Any]  # crop [start, end], global, local, fused, chosen_for: the label the crop was chosen for
+    cause: str  # of an end that is not the sound's own, and of a retraction
+    onset_at: str = ""  # UTC, RFC 3339
+    offset_at: str = ""  # UTC, RFC 3339; "" while it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +218,25 @@ def unpack(payload: bytes) -> Message | Unknown:
     return from_map(fields)
 
 
+_WITHIN = (str, int, float, bool, type(None), dict)  # that go on the wire as they are
+
+
+@functools.cache
+def _names(cls: type[Any]) -> tuple[tuple[str, str], ...]:
+    """Of each field, its key on the wire and its name in Python."""
+    # `global` is a word of Python's, so the field carries an underscore that the wire lacks.
+    return tuple((f.name.rstrip("_"), f.name) for f in dataclasses.fields(cls))
+
+
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        # `global` is a word of Python's, so the field carries an underscore that the wire lacks.
-        return {f.name.rstrip("_"): _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    kind = type(value)
+    if kind in _WITHIN:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return {
+            key: inner if type(inner := getattr(value, name)) in _WITHIN else _plain(inner)
+            for key, name in _names(kind)
+        }
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
@@ -227,15 +245,25 @@ def _plain(value: Any) -> Any:
 def _build(cls: type[Any], fields: Any, where: str) -> Any:
     if not isinstance(fields, dict):
         raise ProtocolError(f"{where} is {fields!r}, not a map")
-    hints = typing.get_type_hints(cls)
     values = {}
-    for f in dataclasses.fields(cls):
-        name = f.name.rstrip("_")
-        if name in fields:
-            values[f.name] = _value(hints[f.name], fields[name], f"{where}.{name}")
-        elif f.default is dataclasses.MISSING:
-            raise ProtocolError(f"{where} lacks the key {name!r}")
+    for key, name, hint, needed in _fields(cls):
+        if key not in fields:
+            if needed:
+                raise ProtocolError(f"{where} lacks the key {key!r}")
+        elif type(value := fields[key]) is hint and hint in (int, str, bool):
+            values[name] = value
+        else:
+            values[name] = _value(hint, value, f"{where}.{key}")
     return cls(**values)
+
+
+@functools.cache
+def _fields(cls: type[Any]) -> tuple[tuple[str, str, Any, bool], ...]:
+    """Of each field, its key on the wire, its name in Python, its type, and whether it may not be absent."""
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        (f.name.rstrip("_"), f.name, hints[f.name], f.default is dataclasses.MISSING) for f in dataclasses.fields(cls)
+    )
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
