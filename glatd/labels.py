@@ -56,6 +56,25 @@ def class_index(name: str) -> int:
 
 
 @functools.cache
+def _mids() -> dict[str, str]:
+    return {label.name: label.mid for label, _, _ in _nodes()}
+
+
+def node_mid(name: str) -> str:
+    """Mid of a node of the ontology by display name, be it a label or a group such as "Human sounds".
+
+    Raises:
+        ConfigError: no such node; the nearest name is in the message.
+    """
+    mid = _mids().get(name)
+    if mid is None:
+        near = difflib.get_close_matches(name, _mids(), 1, 0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"unknown label or group {name!r}{hint}")
+    return mid
+
+
+@functools.cache
 def ancestors(mid: str) -> frozenset[str]:
     """Mids of every node above `mid` in the ontology, itself not included."""
     parents = {label.mid: above for label, _, above in _nodes()}
@@ -67,3 +86,14 @@ def ancestors(mid: str) -> frozenset[str]:
             found.add(above)
             open_mids.extend(parents.get(above, ()))
     return frozenset(found)
+
+
+@functools.cache
+def mids_below(name: str) -> frozenset[str]:
+    """Mids of a node of the ontology by display name, and of every node below it: "Vehicle" has "Truck" in it.
+
+    Raises:
+        ConfigError: no such node; the nearest name is in the message.
+    """
+    top = node_mid(name)
+    return frozenset(label.mid for label, _, _ in _nodes() if label.mid == top or top in ancestors(label.mid))
