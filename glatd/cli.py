@@ -166,18 +166,17 @@ def devices() -> int:
 @click.argument("config", type=PATH)
 def check(config: Path) -> int:
     """Check a configuration without listening: its keys, sources, engine, hop."""
-    from glatd.daemon.control import check_private
-    from glatd.daemon.serve import make_engine, make_sources
+    from glatd.daemon.serve import check_guarded, make_engine, make_sources
     from glatd.daemon.settings import read_settings
 
     settings = read_settings(config)
-    if settings.control:
-        check_private(settings.control)
     sources = make_sources(settings)
+    check_guarded(settings, sources)
     manifest = make_engine(settings).manifest
     click.echo(f"node     {settings.node_name}")
     click.echo(f"publish  {settings.publish or 'nothing'}")
     click.echo(f"control  {settings.control or 'off'}")
+    click.echo(f"keys     {settings.keys or 'none: whoever reaches a socket may use it'}")
     click.echo(
         f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
     )

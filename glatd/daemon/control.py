@@ -2,21 +2,21 @@
 
 A ROUTER in a thread of its own. A request is one msgpack map `{"v": 1, "do": NAME, ...}`, its reply
 `{"v": 1, "ok": true, ...}` or `{"v": 1, "ok": false, "error": TEXT}`; what was asked for has been done when the
-reply comes. There is no authentication: it binds on loopback or on an ipc path that the daemon's user alone
-may use.
+reply comes. Without keys it binds on loopback or on an ipc path that the daemon's user alone may use, and nowhere
+else; with keys a client needs the right to control.
 """
 
-import ipaddress
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import msgpack
 import zmq
 
-from glatd.daemon.endpoint import bind
+from glatd.daemon.endpoint import Endpoint, Purpose
+from glatd.daemon.security.access import LOCAL, Access, is_local
 from glatd.errors import ConfigError, GlatdError, ProtocolError
 from glatd.redact import redact
 
@@ -25,7 +25,6 @@ LARGEST_REQUEST = 16_384  # bytes; ZeroMQ hangs up on whoever sends more
 WAITING = 100  # requests and replies that may wait
 LINGER_MS = 200  # for a last reply to leave
 POLL_MS = 200  # how late a stop is seen
-PRIVATE = 0o177  # umask: an ipc path is for its owner alone
 
 # What each request takes beside `v` and `do`, all of it text.
 REQUESTS: Mapping[str, tuple[str, ...]] = {
@@ -48,16 +47,18 @@ class Control:
     """Answers requests until it is closed.
 
     Args:
-        endpoint: ipc:///PATH or tcp://127.0.0.1:PORT.
+        endpoint: ipc:///PATH or tcp://127.0.0.1:PORT; with keys any address.
         commands: by name, those of `REQUESTS`; called with the request's values, by position. A GlatdError
             becomes the reply.
+        access: the keys of the node.
 
     Raises:
-        ConfigError: the endpoint is taken, is none, or can be reached from other machines.
+        ConfigError: the endpoint is taken, is none, or can be reached from other machines and there are no keys.
     """
 
-    def __init__(self, endpoint: str, commands: Mapping[str, Command]) -> None:
-        check_private(endpoint)
+    def __init__(self, endpoint: str, commands: Mapping[str, Command], access: Access = LOCAL) -> None:
+        check_private(endpoint, access)
+        self._access = access
         self.endpoint = endpoint
         self._commands = commands
         self._stopped = threading.Event()
@@ -76,33 +77,22 @@ class Control:
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-            router.setsockopt(zmq.MAXMSGSIZE, LARGEST_REQUEST)
-            router.sndhwm = router.rcvhwm = WAITING
-            router.linger = LINGER_MS
-            router.ipv6 = "[" in self.endpoint
-            lock = None
-            before = os.umask(PRIVATE)
-            try:
-                lock = bind(router, self.endpoint, "be controlled", "control")
-            except BaseException as error:  # it is raised again in the thread that made this
-                self._error = error
-                return
-            finally:
-                os.umask(before)
-                self._bound.set()
-            try:
-                while not self._stopped.is_set():
-                    if router.poll(POLL_MS):
-                        self._answer(router)
-            finally:
-                router.close()
-                if lock is not None:
-                    lock.close()
+        purpose = Purpose("be controlled", "control", "control", LARGEST_REQUEST, WAITING, LINGER_MS)
+        try:
+            bound = Endpoint(zmq.ROUTER, self.endpoint, purpose, self._access)
+        except BaseException as error:  # it is raised again in the thread that made this
+            self._error = error
+            return
+        finally:
+            self._bound.set()
+        with closing(bound):
+            while not self._stopped.is_set():
+                if bound.socket.poll(POLL_MS) and (frames := bound.receive()):
+                    self._answer(bound.socket, frames)
 
-    def _answer(self, router: zmq.Socket[bytes]) -> None:
+    def _answer(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
         # [who] and, from a REQ socket, an empty frame; then the request.
-        *envelope, payload = router.recv_multipart()
+        *envelope, payload = frames
         try:
             reply: dict[str, Any] = {"v": VERSION, "ok": True}
             if len(envelope) not in (1, 2):
@@ -167,25 +157,20 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def check_private(endpoint: str) -> None:
-    """Refuse an endpoint that others could reach: there is no authentication.
+def check_private(endpoint: str, access: Access = LOCAL) -> None:
+    """Refuse an endpoint that others could reach, if nobody is asked for a key; saying it twice does not help here.
 
     Raises:
-        ConfigError: neither an ipc path nor a loopback address.
+        ConfigError: without keys neither an ipc path nor a loopback address; a path that is not absolute.
     """
     where = f"control = {endpoint!r}"
     if endpoint.startswith("ipc://"):
         if not endpoint.startswith("ipc:///"):  # ZeroMQ would take a name or a relative path, or @NAME for all users
             raise ConfigError(f"{where} needs an absolute path; write ipc:///run/glatd/control")
         return
-    if endpoint.startswith("tcp://"):
-        host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-        try:
-            if ipaddress.ip_address(host).is_loopback:
-                return
-        except ValueError:
-            pass
+    if endpoint.startswith("tcp://") and (access.keyring is not None or is_local(endpoint)):
+        return
     raise ConfigError(
         f"{where} could be reached by others, and there is no authentication; "
-        "write ipc:///run/glatd/control or tcp://127.0.0.1:5556"
+        "write ipc:///run/glatd/control or tcp://127.0.0.1:5556, or make keys (`glatd keys init`)"
     )

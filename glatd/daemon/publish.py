@@ -1,38 +1,49 @@
 """The ZeroMQ publisher. Made, used and closed in the loop's thread."""
 
+import logging
 import threading
 import time
 
 import zmq
 
-from glatd.daemon.endpoint import bind
-from glatd.errors import ConfigError
+from glatd.daemon.endpoint import Endpoint, Purpose
+from glatd.daemon.security.access import LOCAL, Access
+from glatd.daemon.security.guard import sender
 from glatd.messages import Message, pack
 
 SEND_HWM = 10_000  # messages that may wait for one subscriber; beyond, that one loses (see `seq`)
 LINGER_MS = 1000  # for the last messages to leave
 POLL_SECONDS = 0.1  # how late a stop is seen
+LONGEST_TOPIC = 512  # bytes of what a subscriber may send at once, its handshake included
+MOST_TOPIC_BYTES = 1 << 20  # of the topics of one connection; libzmq keeps about 50 bytes for each
+MOST_NOTICED = 1000  # subscriptions between two messages, so that who sends them without end does not stop us
+
+log = logging.getLogger("glatd")
 
 
 class Publisher:
     """An XPUB socket: PUB for its subscribers, but it knows that they are there.
 
+    Args:
+        endpoint: to bind, tcp://ADDRESS:PORT or ipc:///PATH.
+        access: the keys of the node; without them only this machine may come in.
+
     Raises:
-        ConfigError: the endpoint is taken, or is none.
+        ConfigError: the endpoint is taken, or is none, or others reach it and there are no keys.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, access: Access = LOCAL) -> None:
         self.endpoint = endpoint
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.XPUB)
-        self._socket.sndhwm, self._socket.linger = SEND_HWM, LINGER_MS
-        self.subscriptions = 0
-        try:
-            self._lock = bind(self._socket, endpoint, "publish", "--publish")
-        except ConfigError:
-            self._socket.close()
-            self._context.term()
-            raise
+        purpose = Purpose("publish", "--publish", "subscribe", LONGEST_TOPIC, SEND_HWM, LINGER_MS)
+        self._bound = Endpoint(zmq.XPUB, endpoint, purpose, access)
+        self._socket = self._bound.socket
+        self._topics: dict[bytes, int] = {}  # those subscribed to, and the connection that was the first to ask
+        self._bytes: dict[int, int] = {}  # of the topics that a connection was the first to ask for
+
+    @property
+    def subscriptions(self) -> int:
+        """Topics that somebody has subscribed to."""
+        return len(self._topics)
 
     def __call__(self, message: Message) -> None:
         """Send a message to whoever has subscribed to its topic; never blocks."""
@@ -49,13 +60,31 @@ class Publisher:
 
     def close(self) -> None:
         """Send what waits, for at most a second, and close."""
-        self._socket.close()
-        self._context.term()
-        if self._lock is not None:
-            self._lock.close()
+        self._bound.close()
 
     def _notice(self) -> None:
-        while self._socket.poll(0):
-            change = self._socket.recv()
-            if change[:1] in (b"\x00", b"\x01"):
-                self.subscriptions += 1 if change[:1] == b"\x01" else -1
+        for _ in range(MOST_NOTICED):
+            if not self._socket.poll(0):
+                return
+            change = self._socket.recv(copy=False)
+            if not self._bound.admits(change):
+                continue
+            topic = change.bytes[1:]
+            if change.bytes[:1] == b"\x01":
+                self._subscribe(topic, change)
+            elif change.bytes[:1] == b"\x00" and (first := self._topics.pop(topic, None)) is not None:
+                self._bytes[first] -= len(topic) + 1
+                if not self._bytes[first]:
+                    del self._bytes[first]
+
+    def _subscribe(self, topic: bytes, frame: zmq.Frame) -> None:
+        """ZeroMQ tells of a topic when its first subscriber comes, and when its last one goes."""
+        connection = sender(frame)[1]
+        if topic not in self._topics:
+            self._topics[topic] = connection
+            self._bytes[connection] = self._bytes.get(connection, 0) + len(topic) + 1
+        if self._bytes.get(connection, 0) > MOST_TOPIC_BYTES and self._bound.hang_up(frame):
+            log.warning(
+                "closed a connection on %s: more than %d bytes of topics; subscribe to a part that they share",
+                self.endpoint, MOST_TOPIC_BYTES,
+            )  # fmt: skip

@@ -23,6 +23,7 @@ from glatd.daemon.overload import Overload
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.layout import Header
 from glatd.daemon.recording.writer import Recorder, new_recording
+from glatd.daemon.security.access import LOCAL, Access, check_reach, make_access
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.uri import parse_source
@@ -52,6 +53,22 @@ def make_sources(settings: Settings) -> list[Source]:
     )
 
 
+def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
+    """The keys, and that nobody is let in without them who should not be.
+
+    Raises:
+        ConfigError: the keys cannot be read, or others could; a socket or source that other machines reach without.
+    """
+    access = make_access(settings.keys, settings.insecure)
+    if settings.publish:
+        check_reach(settings.publish, f"cannot publish on {settings.publish}", "--publish", access)
+    if settings.control:
+        check_private(settings.control, access)
+    for source in sources:
+        source.guard(access)
+    return access
+
+
 def make_engine(settings: Settings) -> Engine:
     """Load the engine and check the settings against it.
 
@@ -66,10 +83,16 @@ def make_engine(settings: Settings) -> Engine:
 
 
 class Assembly:
-    """Everything that the streams of one process share."""
+    """Everything that the streams of one process share.
 
-    def __init__(self, settings: Settings, engine: Engine, clock: SystemClock | None = None) -> None:
-        self.settings, self.engine = settings, engine
+    Args:
+        access: how the sockets are guarded that programs push audio into.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: Engine, clock: SystemClock | None = None, access: Access = LOCAL
+    ) -> None:
+        self.settings, self.engine, self.access = settings, engine, access
         self.session = uuid.uuid4().hex
         self.recorder: Recorder | None = None  # of every stream that is made from now on
         self.silence = silence(engine)
@@ -100,8 +123,13 @@ class Assembly:
         )
 
     def track(self, source: Source, speed: float | None, of: SourceSettings | None = None) -> Track:
-        """A stream, not started; a recording runs at `speed`, None as fast as it can."""
+        """A stream, not started; a recording runs at `speed`, None as fast as it can.
+
+        Raises:
+            ConfigError: others could push audio into it, and there are no keys.
+        """
         settings, engine = self.settings, self.engine
+        source.guard(self.access)
         of = of or SourceSettings(source.uri)
         hop = hop_frames(engine, settings.hop)
         announcer = Announcer(
@@ -203,17 +231,18 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
     hung_up = threading.Event()
     if read is not None:
         signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
-    if settings.control:
-        check_private(settings.control)  # before anything is loaded
     sources = make_sources(settings)
+    access = check_guarded(settings, sources)  # before anything is loaded
     with ExitStack() as closing_down:
         notifier = closing_down.enter_context(closing(Notifier()))
-        publisher = closing_down.enter_context(closing(Publisher(settings.publish))) if settings.publish else None
+        publisher = (
+            closing_down.enter_context(closing(Publisher(settings.publish, access))) if settings.publish else None
+        )
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
         sinks: list[Sink] = [part for part in told if part is not None]
-        assembly = Assembly(settings, engine)
+        assembly = Assembly(settings, engine, access=access)
         if settings.record:
             assembly.recorder = recorder = make_recorder(assembly, sources)
             sinks.append(recorder)
@@ -226,7 +255,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             loop.stop()
         manager = Manager(loop, lambda source, of: assembly.track(source, 1.0, of), settings, read)
         if settings.control:
-            closing_down.enter_context(closing(Control(settings.control, manager.commands)))
+            closing_down.enter_context(closing(Control(settings.control, manager.commands, access)))
         if read is not None:
             threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
         # In the loop's thread, while the sources open.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.audio import Block, Missing
+from glatd.daemon.security.access import Access
 from glatd.errors import ConfigError, SourceError
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -35,6 +36,14 @@ class Source(ABC):
         self.name = name
         self.named = named
         self._stopped = threading.Event()
+
+    def guard(self, access: Access) -> None:
+        """Told before it is first opened: how the node's sockets are guarded, for sources that others connect to.
+
+        Raises:
+            ConfigError: others could reach it, and there are no keys.
+        """
+        return None
 
     @abstractmethod
     def blocks(self) -> Iterator[Block | Missing]:

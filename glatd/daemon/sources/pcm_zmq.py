@@ -13,18 +13,20 @@ none are refused and counted. `glatd.clients.feeder` sends it.
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from glatd.audio import Block
+from glatd.daemon.security.access import LOCAL, Access, check_reach
 from glatd.daemon.sources.base import Source, pick_channel, safe_name
 from glatd.daemon.sources.flood import FloodMeter
 from glatd.daemon.sources.lag import LagMeter
 from glatd.daemon.sources.pcm import ENCODINGS, MOST_CHANNELS, RATES, PcmFormat
-from glatd.errors import ProtocolError, SourceError
+from glatd.errors import ConfigError, ProtocolError, SourceError
 
 if TYPE_CHECKING:
-    import zmq
+    from glatd.daemon.endpoint import Endpoint
 
 log = logging.getLogger("glatd")
 
@@ -111,7 +113,17 @@ class ZmqPcmSource(Source):
         default = safe_name(endpoint.partition("://")[2], "zmq")
         super().__init__(f"zmq+{endpoint}{only}", name or default, name is not None)
         self._endpoint, self._channel = endpoint, channel
+        self._access = LOCAL
         self.refused = 0  # messages that were none, since the source was made
+
+    def guard(self, access: Access) -> None:
+        """Let in those who have a key with the right to feed, or without keys this machine alone.
+
+        Raises:
+            ConfigError: as `Source.guard`.
+        """
+        check_reach(self._endpoint, f"{self.uri}: cannot listen there", "an address", access)
+        self._access = access
 
     def blocks(self) -> Iterator[Block]:
         """One block for each message; never ends by itself.
@@ -122,33 +134,26 @@ class ZmqPcmSource(Source):
         """
         import zmq
 
+        from glatd.daemon.endpoint import Endpoint, Purpose
+
         if self._stopped.is_set():
             return
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        socket = context.socket(zmq.PULL)
+        purpose = Purpose("listen", "address", "feed", MOST_BYTES, _MOST_WAITING, 0)
         try:
-            socket.rcvhwm, socket.maxmsgsize, socket.linger = _MOST_WAITING, MOST_BYTES, 0
-            try:
-                socket.bind(self._endpoint)
-            except zmq.ZMQError as error:
-                raise SourceError(
-                    f"{self.uri}: cannot listen there, {error.strerror}; "
-                    "give an address of this machine and a port that nobody has"
-                ) from error
-            yield from self._receive(socket)
-        finally:
-            socket.close()
-            context.term()
+            bound = Endpoint(zmq.PULL, self._endpoint, purpose, self._access)
+        except ConfigError as error:
+            raise SourceError(f"{self.uri}: {error}") from error
+        with closing(bound):
+            yield from self._receive(bound)
 
-    def _receive(self, socket: "zmq.Socket[bytes]") -> Iterator[Block]:
+    def _receive(self, bound: "Endpoint") -> Iterator[Block]:
         heard = time.monotonic()
         why = ""
         place: Place | None = None
         while not self._stopped.is_set():
-            if not socket.poll(round(1000 * _POLL_S)):
+            if not bound.socket.poll(round(1000 * _POLL_S)) or not (frames := bound.receive()):
                 self._check_silence(heard, why)
                 continue
-            frames = socket.recv_multipart()
             now = time.monotonic()
             try:
                 pushed = parse_pushed(frames)

@@ -134,7 +134,7 @@ def test_an_address_that_is_taken_is_told(endpoint: str) -> None:
         socket.bind(endpoint)
         with listening(f"zmq+{endpoint}") as heard:
             error = heard.ends()
-    assert isinstance(error, SourceError) and "cannot listen there, Address already in use" in str(error)
+    assert isinstance(error, SourceError) and "the address is taken; stop the other" in str(error)
 
 
 def place() -> Place:
