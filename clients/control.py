@@ -1,11 +1,14 @@
 """Tell a running glatd to add, remove or mute a stream: one request, one reply."""
 
 import os
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import zmq
 
+from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
 from glatd.config import check_port
 from glatd.errors import ConfigError, GlatdError, ProtocolError
 
@@ -17,7 +20,9 @@ class Refused(GlatdError):
     """The daemon answered that it cannot do it; the text is its own."""
 
 
-def ask(endpoint: str, do: str, *, timeout: float = 15.0, **values: str) -> dict[str, Any]:
+def ask(
+    endpoint: str, do: str, *, timeout: float = 15.0, keys: Keys | Path | str | None = None, **values: str
+) -> dict[str, Any]:
     """Send a request to the control socket of a daemon and wait for its reply.
 
     >>> ask("ipc:///run/glatd/control", "add", source="yard=mic:USB")  # doctest: +SKIP
@@ -27,12 +32,13 @@ def ask(endpoint: str, do: str, *, timeout: float = 15.0, **values: str) -> dict
         endpoint: what the daemon's configuration says under `control`.
         do: version, list, reload; add (source=); remove, mute, unmute (stream=).
         timeout: seconds to wait.
+        keys: of this client, or the file that `glatd keys add` made for it.
 
     Returns:
         What the reply says beside `v` and `ok`.
 
     Raises:
-        ConfigError: no endpoint that ZeroMQ understands.
+        ConfigError: no endpoint that ZeroMQ understands, keys that cannot be used, or that the daemon refuses.
         Refused: the daemon cannot do it, and says why; or nobody answers.
         ProtocolError: a reply that is none, or of a newer version.
     """
@@ -40,21 +46,25 @@ def ask(endpoint: str, do: str, *, timeout: float = 15.0, **values: str) -> dict
         raise ConfigError(f"timeout = {timeout!r} must be seconds from 0 to {LONGEST_SECONDS:g}")
     check_port(endpoint)
     check_path(endpoint)
+    keys = given_keys(keys)
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger, socket.ipv6 = 0, True
-        try:
-            socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            raise ConfigError(
-                f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under control"
-            ) from error
-        socket.send(msgpack.packb({"v": VERSION, "do": do, **values}))
-        if not socket.poll(round(1000 * timeout)):
-            raise Refused(
-                f"nobody answers on {endpoint} within {timeout:g} s; is glatd running, "
-                "with that control in its configuration?"
-            )
-        return read_reply(socket.recv_multipart())
+        use_keys(socket, keys)
+        handshakes = Handshakes(socket, endpoint, keys)
+        with closing(handshakes):
+            try:
+                socket.connect(endpoint)
+            except zmq.ZMQError as error:
+                raise ConfigError(
+                    f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under control"
+                ) from error
+            socket.send(msgpack.packb({"v": VERSION, "do": do, **values}))
+            if not handshakes.wait(round(1000 * timeout)):
+                raise Refused(
+                    f"nobody answers on {endpoint} within {timeout:g} s; is glatd running, "
+                    "with that control in its configuration?"
+                )
+            return read_reply(socket.recv_multipart())
 
 
 def check_path(endpoint: str) -> None:

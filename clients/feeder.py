@@ -1,10 +1,12 @@
 """Push audio into glatd from any program: the other side of a `zmq+tcp://` source."""
 
+from pathlib import Path
 from types import TracebackType
 
 import msgpack
 import zmq
 
+from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
 from glatd.config import check_port
 from glatd.errors import ConfigError
 
@@ -29,20 +31,29 @@ class AudioFeeder:
         rate: Hz.
         format: of the samples, a key of FORMATS.
         channels: in each sample.
+        keys: of this client, or the file that `glatd keys add` made for it.
 
     Attributes:
         lost: samples that could not be sent.
 
     Raises:
-        ConfigError: no endpoint that ZeroMQ understands, or a format that glatd does not.
+        ConfigError: no endpoint that ZeroMQ understands, a format that glatd does not, or keys that cannot be used.
     """
 
-    def __init__(self, endpoint: str, rate: int, format: str = "s16le", channels: int = 1) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        rate: int,
+        format: str = "s16le",
+        channels: int = 1,
+        keys: Keys | Path | str | None = None,
+    ) -> None:
         if format not in FORMATS:
             raise ConfigError(f"format = {format!r} must be one of {', '.join(FORMATS)}")
         if rate < 1 or channels < 1:
             raise ConfigError(f"rate = {rate!r} and channels = {channels!r} must be whole numbers from 1 on")
         check_port(endpoint)
+        keys = given_keys(keys)
         self.lost = 0
         self._header = {"v": VERSION, "rate": rate, "format": format, "channels": channels}
         self._frame_bytes = FORMATS[format] * channels
@@ -50,6 +61,8 @@ class AudioFeeder:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.sndhwm, self._socket.linger = _WAITING, _LINGER_MS
+        use_keys(self._socket, keys)
+        self._handshakes = Handshakes(self._socket, endpoint, keys)
         self._socket.immediate = True  # nothing waits for a glatd that is not there: it would come too late
         try:
             self._socket.connect(endpoint)
@@ -61,8 +74,9 @@ class AudioFeeder:
         """Send whole samples of every channel; False if they were lost.
 
         Raises:
-            ConfigError: a part of a sample, or more than 1 MiB.
+            ConfigError: a part of a sample, or more than 1 MiB; or glatd refuses this client.
         """
+        self._handshakes.check()
         if len(data) % self._frame_bytes or len(data) > MOST_BYTES:
             raise ConfigError(f"{len(data)} bytes must be a multiple of {self._frame_bytes} up to {MOST_BYTES}")
         samples = len(data) // self._frame_bytes
@@ -79,6 +93,7 @@ class AudioFeeder:
 
     def close(self) -> None:
         """Send what waits, for half a second at most, and close the socket."""
+        self._handshakes.close()
         self._socket.close()
         self._context.term()
 

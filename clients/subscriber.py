@@ -2,10 +2,12 @@
 
 import fnmatch
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 
 import zmq
 
+from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
 from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Message, Tags, Unknown, topic, unpack
@@ -26,25 +28,34 @@ class Subscriber:
         types: of messages ("tags", "event", "gap", "status"); all when empty.
         stream: a glob, for example "yard*".
         timeout: seconds of quiet after which iteration ends; None waits for ever.
+        keys: of this client, or the file that `glatd keys add` made for it.
 
     Raises:
-        ConfigError: no endpoint that ZeroMQ understands, or no number of seconds.
+        ConfigError: no endpoint that ZeroMQ understands, no number of seconds, or keys that cannot be used.
     """
 
     def __init__(
-        self, endpoint: str, types: Sequence[str] = (), stream: str = "*", timeout: float | None = None
+        self,
+        endpoint: str,
+        types: Sequence[str] = (),
+        stream: str = "*",
+        timeout: float | None = None,
+        keys: Keys | Path | str | None = None,
     ) -> None:
         if timeout is not None and not 0 <= timeout <= LONGEST_SECONDS:
             raise ConfigError(
                 f"timeout = {timeout!r} must be seconds from 0 to {LONGEST_SECONDS:g}; leave it out to wait"
             )
         check_port(endpoint)
+        keys = given_keys(keys)
         self.stream, self.missed = stream, 0
         self._timeout = -1 if timeout is None else round(1000 * timeout)
         self._next: dict[tuple[str, str, str], int] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.rcvhwm, self._socket.linger = RECEIVE_HWM, 0
+        use_keys(self._socket, keys)
+        self._handshakes = Handshakes(self._socket, endpoint, keys)
         for kind in types or ("",):
             self._socket.subscribe(topic(kind))
         try:
@@ -62,8 +73,9 @@ class Subscriber:
 
         Raises:
             ProtocolError: bytes that are no message, or of a newer version.
+            ConfigError: the node refuses this client, at once or later, when its key was revoked.
         """
-        while self._socket.poll(self._timeout if self._timeout >= 0 else None):
+        while self._handshakes.wait(self._timeout if self._timeout >= 0 else None):
             parts = self._socket.recv_multipart()
             if len(parts) != 2:
                 raise ProtocolError(
@@ -82,6 +94,7 @@ class Subscriber:
 
     def close(self) -> None:
         """Close the socket."""
+        self._handshakes.close()
         self._socket.close()
         self._context.term()
 

@@ -31,6 +31,7 @@ def cli(log_format: str) -> None:
 )
 @click.option("--engine", help="Engine folder, or auto.  [default: auto]")
 @click.option("--publish", metavar="ENDPOINT", help="ZeroMQ endpoint to bind.  [default: tcp://127.0.0.1:5555]")
+@click.option("--keys", metavar="DIR", help="Only clients of these keys may connect (glatd keys).")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
 @click.option("--record", metavar="DIR", help="Also record into DIR what every stream hears and what is said of it.")
@@ -116,7 +117,8 @@ def replay(
 @click.option("--label", metavar="NAME", help="Only windows with this tag, and only that tag.")
 @click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
 @click.option("--timeout", type=float, help="End after so many seconds of quiet.")
-def listen(endpoint: str, stream: str, label: str | None, form: str, timeout: float | None) -> int:
+@click.option("--keys", type=PATH, metavar="FILE", help="What `glatd keys add` made for you.")
+def listen(endpoint: str, stream: str, label: str | None, form: str, timeout: float | None, keys: Path | None) -> int:
     """Print what a node publishes."""
     import dataclasses
 
@@ -128,7 +130,7 @@ def listen(endpoint: str, stream: str, label: str | None, form: str, timeout: fl
 
         class_index(label)  # a misspelt label would silently show nothing
     printer = Printer(form, names=True)
-    with Subscriber(endpoint, stream=stream, timeout=timeout) as messages:
+    with Subscriber(endpoint, stream=stream, timeout=timeout, keys=keys) as messages:
         try:
             for message in messages:
                 if label is not None:
@@ -203,13 +205,71 @@ def doctor(config: Path | None, record: Path | None, form: str) -> int:
 @click.argument("what", required=False, metavar="[[NAME=]URI|NAME]")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--timeout", type=float, default=15.0, help="Seconds to wait for the reply.", show_default=True)
-def control(endpoint: str, do: str, what: str | None, form: str, timeout: float) -> int:
+@click.option("--keys", type=PATH, metavar="FILE", help="What `glatd keys add` made for you.")
+def control(endpoint: str, do: str, what: str | None, form: str, timeout: float, keys: Path | None) -> int:
     """Tell the glatd whose control socket is ENDPOINT to add, remove or mute a stream."""
     from glatd.clients.control import ask
     from glatd.clients.remote import lines, values
 
-    reply = ask(endpoint, do, timeout=timeout, **values(do, what))
+    reply = ask(endpoint, do, timeout=timeout, keys=keys, **values(do, what))
     click.echo("\n".join(lines(do, reply, form)))
+    return 0
+
+
+KEYS = click.option("--dir", "folder", type=PATH, default="keys", metavar="DIR", help="Of keys.", show_default=True)
+
+
+@cli.group(no_args_is_help=False)
+def keys() -> None:
+    """Who may connect to this node: its keys, and those of its clients."""
+
+
+@keys.command("init")
+@KEYS
+def init_keys(folder: Path) -> int:
+    """Make the keys of the node, and a list of clients with nobody in it."""
+    from glatd.daemon.security.keyring import init
+
+    public = init(folder)
+    click.echo(f"{folder}: keys of a node whose public key is {public}")
+    click.echo(f'now: keys = "{folder.absolute()}" in glatd.toml, and glatd keys add NAME --dir {folder}')
+    return 0
+
+
+@keys.command("add")
+@click.argument("name")
+@click.option("--rights", default="subscribe", help="Any of subscribe,feed,control.", show_default=True)
+@KEYS
+def add_client(name: str, rights: str, folder: Path) -> int:
+    """Let NAME in: makes the file of keys that is to be handed to it."""
+    from glatd.daemon.security.keyring import add
+
+    file = add(folder, name, [right.strip() for right in rights.split(",") if right.strip()])
+    click.echo(f"{file}: a secret; move it to where {name} runs, and give it there as --keys FILE")
+    return 0
+
+
+@keys.command("list")
+@KEYS
+def list_clients(folder: Path) -> int:
+    """Who is let in, to do what, since when, by which public key."""
+    from glatd.daemon.security.keyring import clients
+
+    for client in clients(folder):
+        state = f"revoked {client.revoked}" if client.revoked else ",".join(client.rights)
+        click.echo(f"{client.name:<20} {state:<24} {client.since}  {client.public}")
+    return 0
+
+
+@keys.command("revoke")
+@click.argument("name")
+@KEYS
+def revoke_client(name: str, folder: Path) -> int:
+    """Let NAME in no more; its connections are closed within a second."""
+    from glatd.daemon.security.keyring import revoke
+
+    revoke(folder, name)
+    click.echo(f"{name} is let in no more")
     return 0
 
 
