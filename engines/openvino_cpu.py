@@ -73,9 +73,6 @@ def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision:
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision_hint(core, precision),
             "PERFORMANCE_HINT": "LATENCY",
-            # Threads that are bound to a core wait for whatever else runs there; a second engine is bound to the same
-            # one. On a machine with other work, windows cost 28 ms of CPU time instead of 37.
-            "ENABLE_CPU_PINNING": False,
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
