@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--turns", type=int, default=40, help="of latency (40); a quarter as many processes")
     made.add_argument("--scenes", type=int, default=400, help="for mAP (400)")
     made.add_argument("--seconds", type=float, default=40.0, help="of each attempt of load (40)")
+    made.add_argument("--threads", type=int, default=0, help="of inference, for load; 0 lets the runtime choose")
     made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
     return made
 
@@ -58,7 +59,7 @@ def main() -> None:
     if asked.what == "load":
         from benchmarks import load
 
-        keep("load", load.measure(asked.seconds, load.DOUBLE_S))
+        keep("load", load.measure(asked.seconds, load.DOUBLE_S, asked.threads))
     if asked.what == "wheels":
         from benchmarks import wheels
 

@@ -110,7 +110,9 @@ def subscribe(endpoint: str, run: Run, stopped: threading.Event) -> None:
 
 
 @contextmanager
-def loaded(engine: Path | None, streams: int, policy: bool, folder: Path) -> Iterator[tuple[Run, int, Feeder]]:
+def loaded(
+    engine: Path | None, streams: int, policy: bool, threads: int, folder: Path
+) -> Iterator[tuple[Run, int, Feeder]]:
     """A daemon under load, from when every stream has given a window; its process id."""
     pcm = folder / "sound.pcm"
     if not pcm.exists():
@@ -119,6 +121,7 @@ def loaded(engine: Path | None, streams: int, policy: bool, folder: Path) -> Ite
     feeder = Feeder(streams, pcm, run)
     endpoint = f"ipc://{folder}/published"
     lines = [f"publish = '{endpoint}'", "status_seconds = 2.0", f"overload = {str(policy).lower()}"]
+    lines.append(f"threads = {threads}")
     for number, port in enumerate(feeder.ports):
         uri = f"tcp://127.0.0.1:{port}?rate={RATE}&format=s16le&channels=1"
         lines += ["[[source]]", f"name = 's{number}'", f"uri = '{uri}'"]
@@ -153,10 +156,15 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("inf")
 
 
-def attempt(engine: Path | None, streams: int, seconds: float, policy: bool = False) -> dict[str, Any]:
+def attempt(
+    engine: Path | None, streams: int, seconds: float, threads: int = 0, policy: bool = False
+) -> dict[str, Any]:
     """One number of streams, after warm-up."""
     before = load_average()
-    with tempfile.TemporaryDirectory() as name, loaded(engine, streams, policy, Path(name)) as (run, pid, feeder):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        loaded(engine, streams, policy, threads, Path(name)) as (run, pid, feeder),
+    ):
         time.sleep(WARM_S)
         began, cpu, fed = time.monotonic(), cpu_seconds(pid), cpu_seconds(feeder.pid)
         memory = [status_mb(pid)["VmRSS"]]
@@ -186,13 +194,15 @@ def attempt(engine: Path | None, streams: int, seconds: float, policy: bool = Fa
     }
 
 
-def most_streams(engine: Path | None, first: int, seconds: float, exact: float) -> tuple[int, list[dict[str, Any]]]:
+def most_streams(
+    engine: Path | None, first: int, seconds: float, exact: float, threads: int
+) -> tuple[int, list[dict[str, Any]]]:
     """The greatest number that is held, to a share of `exact`, and every attempt."""
     attempts: list[dict[str, Any]] = []
     low, high = 0, MOST + 1  # held, not held
     streams = first
     while high - low > max(1, exact * high):
-        found = attempt(engine, streams, seconds)
+        found = attempt(engine, streams, seconds, threads)
         attempts.append(found)
         print({key: found[key] for key in ("streams", "late_p99_ms", "cpu_cores", "held")}, file=sys.stderr)
         if found["held"]:
@@ -207,10 +217,13 @@ def most_streams(engine: Path | None, first: int, seconds: float, exact: float) 
     return low, attempts
 
 
-def overloaded(engine: Path | None, streams: int, seconds: float) -> dict[str, Any]:
+def overloaded(engine: Path | None, streams: int, seconds: float, threads: int) -> dict[str, Any]:
     """Twice too many, with the policy: its steps from the first window on, and what became of memory and queues."""
     before = load_average()
-    with tempfile.TemporaryDirectory() as name, loaded(engine, streams, True, Path(name)) as (run, pid, feeder):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        loaded(engine, streams, True, threads, Path(name)) as (run, pid, feeder),
+    ):
         began = time.monotonic()
         fed = cpu_seconds(feeder.pid)
         memory = []
@@ -244,7 +257,7 @@ def overloaded(engine: Path | None, streams: int, seconds: float) -> dict[str, A
     }
 
 
-def measure(seconds: float, double: float) -> dict[str, Any]:
+def measure(seconds: float, double: float, threads: int) -> dict[str, Any]:
     """MN04 (the default engine) and CNN10 (untrained: what it says does not matter here)."""
     before = load_average()
     result = []
@@ -254,7 +267,7 @@ def measure(seconds: float, double: float) -> dict[str, Any]:
             ("CNN10", untrained_engine("cnn10", Path(folder)), 1, 0.0),
         ]
         for name, engine, first, exact in engines:
-            held, attempts = most_streams(engine, first, seconds, exact)
+            held, attempts = most_streams(engine, first, seconds, exact, threads)
             manifest = load_engine(engine).manifest
             result.append(
                 {
@@ -264,8 +277,8 @@ def measure(seconds: float, double: float) -> dict[str, Any]:
                     "engine": manifest.hash,
                     "held": held,
                     "attempts": attempts,
-                    "double": overloaded(engine, 2 * max(1, held), double),
+                    "double": overloaded(engine, 2 * max(1, held), double, threads),
                 }
             )
-    head = described("python -m benchmarks load", before)
-    return head | {"model": "see below", "hop_s": HOP, "seconds": seconds, "networks": result}
+    head = described(f"python -m benchmarks load --threads {threads}", before)
+    return head | {"model": "see below", "hop_s": HOP, "seconds": seconds, "threads": threads, "networks": result}

@@ -147,6 +147,8 @@ def load(result: Row) -> list[str]:
         f"are less than a hop ({result['hop_s']} s) late, with everything looked at (5 crops) and nothing lost.",
         "",
     ]  # fmt: skip
+    if result.get("note"):
+        lines += [result["note"], ""]
     lines += table(
         ["network", "model", "precision", "streams held"],
         pick(result["networks"], network="", model="", precision="", held=""),
