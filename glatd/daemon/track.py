@@ -1,6 +1,7 @@
 """One stream as the loop sees it: its source's thread, its channel, the window that is due, its health."""
 
 import time
+import zlib
 
 from glatd.daemon.announce import Announcer, Counts
 from glatd.daemon.batching import Due
@@ -27,6 +28,9 @@ class Track:
     def __init__(self, worker: Worker, channel: Channel, gate: LevelGate) -> None:
         self.worker, self.channel, self._gate = worker, channel, gate
         self.name = worker.source.name
+        # Which one of every few hops is looked at under overload: if all streams took the same one, it would be as
+        # crowded as before.
+        self._turn = zlib.crc32(self.name.encode())
         self.counts = Counts()
         self.due: Due[Track] | None = None
         self.busy = False  # whether the last look found something that may go on
@@ -72,7 +76,7 @@ class Track:
             quiet = self._gate.quiet(loudest(stream.newest(window)), self.busy)
             if not stream.publishable(window):
                 continue
-            if window.end_frame // stream.hop % rung.every and not stream.finished:
+            if (window.end_frame // stream.hop + self._turn) % rung.every and not stream.finished:
                 self.counts.skipped += 1
             elif quiet:
                 self.counts.quiet += 1
