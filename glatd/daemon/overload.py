@@ -6,7 +6,9 @@ is lost last of all, when what waits for a stream reaches 10 s (`worker.INBOX_SE
 
 from dataclasses import dataclass
 
-LATE_HOPS = 0.5  # a window this late, for as long as that, is no hiccup
+LATE_HOPS = 0.5  # a window that waits for so long, for as long as that, is no hiccup
+RUNG_HOPS = 1.0  # until the next rung: what waits already has to be looked at before the last one shows its worth
+START_SECONDS = 5.0  # what has come while the engine warmed up and the sources opened is no overload
 EARLY_HOPS = 0.25  # with nearly all windows this early, there is room for more
 HICCUPS = 0.05  # share of windows that may be later: other programs run on the machine, too
 CALM_SECONDS = 10.0  # for so long, before a rung is left again
@@ -36,7 +38,7 @@ def ladder(crops: int) -> tuple[Rung, ...]:
 
 
 class Overload:
-    """Chooses the rung by how late windows are.
+    """Chooses the rung by how long windows wait to be looked at, the look itself not counted.
 
     Args:
         crops: K.
@@ -49,6 +51,7 @@ class Overload:
         self.level = 0
         self.steps = 0  # how often it changed
         self._hop, self._active = hop, active
+        self._began: float | None = None
         self._late_since: float | None = None
         self._calm_since: float | None = None
         self._seen = self._hiccups = 0  # windows since then
@@ -62,18 +65,19 @@ class Overload:
         return self.rungs[self.level]
 
     def observe(self, late: float, now: float) -> bool:
-        """Take how late a window was looked at, in seconds; whether the rung has changed.
+        """Take how long a window waited; whether the rung has changed.
 
         Args:
+            late: seconds from its newest sample until the look at it began.
             now: monotonic seconds, never earlier than before.
         """
-        if not self._active:
+        self._began = now if self._began is None else self._began
+        if not self._active or now - self._began < START_SECONDS:
             return False
         if late > LATE_HOPS * self._hop:
             self._late_since = now if self._late_since is None else self._late_since
-            # Each rung gets the time to show what it is good for.
-            long_enough = now - max(self._late_since, self._changed) >= LATE_HOPS * self._hop
-            if long_enough and self.level + 1 < len(self.rungs):
+            long_enough = now - self._late_since >= LATE_HOPS * self._hop
+            if long_enough and now - self._changed >= RUNG_HOPS * self._hop and self.level + 1 < len(self.rungs):
                 return self._move(1, now)
         else:
             self._late_since = None
@@ -82,6 +86,8 @@ class Overload:
     def _is_calm(self, late: float, now: float) -> bool:
         """Whether nearly all windows were early for long enough."""
         if self._calm_since is None:
+            if late > EARLY_HOPS * self._hop:
+                return False
             self._calm_since, self._seen, self._hiccups = now, 0, 0
         self._seen += 1
         self._hiccups += late > EARLY_HOPS * self._hop

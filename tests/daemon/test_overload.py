@@ -4,9 +4,16 @@ import itertools
 
 import pytest
 
-from glatd.daemon.overload import CALM_SECONDS, LONGEST_CALM, Overload, ladder
+from glatd.daemon.overload import CALM_SECONDS, LONGEST_CALM, START_SECONDS, Overload, ladder
 
 HOP = 0.96
+
+
+def started(crops: int = 5) -> Overload:
+    """A policy whose grace at the start is over at second 0."""
+    overload = Overload(crops, HOP)
+    overload.observe(9.0, -START_SECONDS)
+    return overload
 
 
 def run(overload: Overload, late: float, seconds: float, start: float) -> list[float]:
@@ -35,22 +42,28 @@ def test_the_ladder_goes_from_crops_to_hops_to_dropping(crops: int, names: list[
         assert (one.crops, -one.every, not one.drop) > (next_one.crops, -next_one.every, not next_one.drop)
 
 
-def test_a_hiccup_changes_nothing() -> None:
+def test_what_waits_at_the_start_is_no_overload() -> None:
     overload = Overload(5, HOP)
+    assert not run(overload, 4.0, START_SECONDS, 0) and overload.level == 0
+    assert run(overload, 4.0, 2.0, START_SECONDS)
+
+
+def test_a_hiccup_changes_nothing() -> None:
+    overload = started()
     assert not run(overload, 0.05, 10, 0) and not run(overload, 3.0, 0.4, 10) and not run(overload, 0.05, 10, 11)
     assert overload.level == 0 and overload.steps == 0
 
 
 def test_lasting_lateness_climbs_a_rung_at_a_time_to_the_last() -> None:
-    overload = Overload(5, HOP)
+    overload = started()
     changes = run(overload, 2.0, 20, 0)
     assert len(changes) == len(overload.rungs) - 1 == overload.steps
-    assert min(b - a for a, b in itertools.pairwise(changes)) >= 0.48 - 1e-9
-    assert overload.rung.drop and changes[-1] < 5
+    assert min(b - a for a, b in itertools.pairwise(changes)) >= 0.96 - 1e-9
+    assert overload.rung.drop and changes[-1] < 6
 
 
 def test_calm_leads_back_and_a_relapse_makes_it_slower() -> None:
-    overload = Overload(5, HOP)
+    overload = started()
     now, waits = 0.0, []
     for _ in range(8):
         run(overload, 1.0, 1.2, now)
@@ -71,7 +84,7 @@ def test_calm_leads_back_and_a_relapse_makes_it_slower() -> None:
 
 
 def test_a_hiccup_now_and_then_does_not_keep_it_on_its_rung() -> None:
-    overload = Overload(5, HOP)
+    overload = started()
     run(overload, 1.0, 0.6, 0)
     for number in range(200):
         overload.observe(2.0 if number % 25 == 0 else 0.05, 1 + 0.1 * number)
@@ -79,7 +92,7 @@ def test_a_hiccup_now_and_then_does_not_keep_it_on_its_rung() -> None:
 
 
 def test_between_late_and_early_it_stays() -> None:
-    overload = Overload(5, HOP)
+    overload = started()
     run(overload, 1.0, 0.6, 0)
     assert overload.level == 1
     assert not run(overload, 0.4 * HOP, 100, 1) and overload.level == 1
