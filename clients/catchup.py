@@ -1,0 +1,153 @@
+"""Asking a node for the events since an offset: one DEALER, one request at a time."""
+
+import time
+from typing import Any
+
+import msgpack
+import zmq
+
+from glatd.clients.joining import Reply
+from glatd.clients.keys import Handshakes, Keys, use_keys
+from glatd.config import check_port
+from glatd.errors import ConfigError, ProtocolError
+from glatd.messages import Event, from_map
+
+VERSION = 1
+ANSWER_SECONDS = 5.0  # after which a request is taken for lost, as when the daemon was killed
+FIRST_LOOK_S = 0.25  # between the first two looks; a subscription may take as long to be heard
+LARGEST_REPLY = 4 << 20  # bytes
+
+
+class Link:
+    """The catch-up of one node. Made, used and closed in one thread.
+
+    Args:
+        stream: glob of the only streams that are wanted.
+        label: the only class that is wanted, with all below it; "" for every class.
+
+    Attributes:
+        node: its name, once it has answered.
+        refused: what the node said when it could not answer last; empty otherwise.
+
+    Raises:
+        ConfigError: no endpoint that ZeroMQ understands.
+    """
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None, stream: str, label: str
+    ) -> None:
+        check_port(endpoint)
+        self.endpoint, self.node, self.refused = endpoint, "", ""
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.linger, self.socket.ipv6 = 0, True
+        self.socket.immediate = True  # nothing waits for a daemon that is away: it would be asked twice
+        self.socket.maxmsgsize = LARGEST_REPLY
+        use_keys(self.socket, keys)
+        self._handshakes = Handshakes(self.socket, endpoint, keys)
+        self._filter = ({} if stream == "*" else {"stream": stream}) | ({"label": label} if label else {})
+        self._number = 0
+        self._asked: tuple[int, int] | None = None  # offset, epoch
+        self._since = 0.0
+        self.due = 0.0  # monotonic s before which it is not asked
+        self.look_at, self.pause = 0.0, FIRST_LOOK_S  # when to look whether something was missed, and s to the next
+        self.answered = time.monotonic()
+        try:
+            self.socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigError(
+                f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under catchup"
+            ) from error
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer may still come."""
+        return self._asked is not None and time.monotonic() - self._since < ANSWER_SECONDS
+
+    @property
+    def epoch(self) -> int:
+        """Of what was asked last."""
+        return self._asked[1] if self._asked else 0
+
+    def ask(self, start: int, epoch: int, limit: int | None = None) -> bool:
+        """Ask for events from an offset on; whether the daemon is there to be asked."""
+        self._number += 1
+        request: dict[str, Any] = {"v": VERSION, "from": start, "id": self._number} | self._filter
+        if limit is not None:
+            request["limit"] = limit
+        try:
+            self.socket.send(msgpack.packb(request), zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        self._asked, self._since = (start, epoch), time.monotonic()
+        return True
+
+    def receive(self) -> tuple[Reply, int, int] | None:
+        """The answer to what was asked last, if it has come: reply, offset and epoch that were asked.
+
+        Raises:
+            ProtocolError: bytes that are no reply, or of a newer version.
+            ConfigError: the node understood the request and refuses it.
+        """
+        while self.socket.poll(0):
+            frames = self.socket.recv_multipart()
+            number, reply = parse_reply(frames)
+            if number != self._number or self._asked is None:
+                continue
+            (start, epoch), self._asked = self._asked, None
+            if isinstance(reply, str):
+                self.refused = reply
+                return None
+            self.refused, self.node, self.answered = "", reply.node, time.monotonic()
+            return reply, start, epoch
+        return None
+
+    def check(self) -> None:
+        """Raise if the node refuses this client for good.
+
+        Raises:
+            ConfigError: wrong keys, or none, or no right to this.
+        """
+        self._handshakes.check()
+
+    def forget(self) -> None:
+        """Wait no more for an answer."""
+        self._asked = None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._handshakes.close()
+        self.socket.close()
+
+
+def parse_reply(frames: list[bytes]) -> tuple[int, Reply | str]:
+    """The number of the request, and the reply to it or the text of its refusal.
+
+    Raises:
+        ProtocolError: it is none, or of a newer version.
+    """
+    try:
+        (payload,) = frames
+        fields = msgpack.unpackb(payload)
+        version, number = fields["v"], fields["id"]
+        if version == VERSION and not fields["ok"]:
+            return int(number), str(fields["error"])
+        if version == VERSION:
+            events = tuple(map(from_map, fields["events"]))
+            reply = Reply(
+                str(fields["node"]),
+                str(fields["journal"]),
+                int(fields["first"]),
+                int(fields["last"]),
+                int(fields["next"]),
+                tuple((int(start), int(stop), str(cause)) for start, stop, cause in fields["holes"]),
+                tuple(event for event in events if isinstance(event, Event)),
+            )
+            return int(number), reply
+    except ProtocolError:
+        raise
+    except Exception as error:  # msgpack raises errors of many kinds
+        raise ProtocolError(
+            f"a reply that is none: {type(error).__name__}: {error}; is this a glatd's catch-up?"
+        ) from error
+    raise ProtocolError(f"a reply of version {version!r}; this glatd knows {VERSION}: upgrade it")
