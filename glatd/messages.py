@@ -246,7 +246,7 @@ def _build(cls: type[Any], fields: Any, where: str) -> Any:
     if not isinstance(fields, dict):
         raise ProtocolError(f"{where} is {fields!r}, not a map")
     values = {}
-    for key, name, hint, needed in _fields(cls):
+    for key, name, hint, needed in _fields(cls):  # type: ignore[arg-type]
         if key not in fields:
             if needed:
                 raise ProtocolError(f"{where} lacks the key {key!r}")
