@@ -50,7 +50,7 @@ class Link:
         self._since = 0.0
         self.due = 0.0  # monotonic s before which it is not asked
         self.look_at, self.pause = 0.0, FIRST_LOOK_S  # when to look whether something was missed, and s to the next
-        self.answered = time.monotonic()
+        self.silent = 0.0  # s for which nobody could be asked
         try:
             self.socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -98,7 +98,7 @@ class Link:
             if isinstance(reply, str):
                 self.refused = reply
                 return None
-            self.refused, self.node, self.answered = "", reply.node, time.monotonic()
+            self.refused, self.node, self.silent = "", reply.node, 0.0
             return reply, start, epoch
         return None
 

@@ -292,8 +292,9 @@ class EventStream:
         if link.ask(start, epoch, None if events else 0):
             return now + POLL_S
         link.due = now + AGAIN_S
-        if now - link.answered > PATIENCE_S:
-            link.answered = now + 3600
+        link.silent += AGAIN_S
+        if PATIENCE_S < link.silent < PATIENCE_S + 2 * AGAIN_S:
+            link.silent += 2 * AGAIN_S
             log.warning("nobody answers on %s; is that what glatd.toml has under catchup?", link.endpoint)
         return link.due
 

@@ -3,7 +3,7 @@
 python producer.py FOLDER PUBLISH CATCHUP [PER_SECOND [NODE [COUNT]]]
 """
 
-import dataclasses
+import signal
 import sys
 import time
 import uuid
@@ -48,10 +48,10 @@ def main(
             ]  # fmt: skip
             number = max(number, due)
             for event in journal.append(new):
-                publisher(dataclasses.replace(event))
+                publisher(event)
             time.sleep(TURN_S)
         print("done", flush=True)
-        sys.stdin.read()
+        signal.pause()
 
 
 if __name__ == "__main__":
