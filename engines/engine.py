@@ -22,6 +22,8 @@ class Look:
     starts: NDArray[np.int64]  # [B, K] mel frames of the window
     classes: NDArray[np.int64]  # [B, K]
     activations: Floats  # [B, K] of the class at the crop's middle
+    framewise: Floats  # [B, C, F] class-wise activations of the window's output frames, 0 to 1
+    of_crops: Floats  # [B, K, C] what the local stream says of each crop
 
 
 def pool(scores: Floats, axis: int) -> Floats:
@@ -79,7 +81,8 @@ class Engine:
         index = starts[:, :, None] + np.arange(self.sizes.crop)
         cut = frames[np.arange(batch)[:, None, None], index]
         (of_crops,) = self._local(cut.reshape(batch * k, self.sizes.crop, self.sizes.mels))
-        local = pool(of_crops.reshape(batch, k, -1), 1)  # type: ignore[arg-type]
+        of_crops = of_crops.reshape(batch, k, -1)
+        local = pool(of_crops, 1)  # type: ignore[arg-type]
         rows = np.arange(batch)[:, None]
         return Look(
             scores=pool(np.stack([scores, local]), 0),
@@ -88,4 +91,6 @@ class Engine:
             starts=starts,
             classes=classes,
             activations=activations[rows, classes, middles],  # type: ignore[arg-type]
+            framewise=activations,  # type: ignore[arg-type]
+            of_crops=of_crops,  # type: ignore[arg-type]
         )

@@ -79,6 +79,9 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
 )
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name, or as in REC]")
+@click.option(
+    "--rules", type=PATH, metavar="CONFIG", help="Decide on events by [events] of this configuration, not as in REC."
+)
 def replay(
     recordings: tuple[Path, ...],
     speed: str,
@@ -88,6 +91,7 @@ def replay(
     expect: Path | None,
     publish: str | None,
     wait: float,
+    rules: Path | None,
     **options: Any,
 ) -> int:
     """Tag recordings once more, one after the other, as if they were live.
@@ -97,9 +101,11 @@ def replay(
     """
     from glatd.daemon.recording.expected import Expected
     from glatd.daemon.replay import Replay, plan
+    from glatd.daemon.settings import read_settings
 
     top = {"all": 0, "top": 10, None: None}[scores]
-    parts = plan(recordings, streams, {"publish": publish or "", "top": top, **options})
+    events = None if rules is None else read_settings(rules).events
+    parts = plan(recordings, streams, {"publish": publish or "", "top": top, "events": events, **options})
     expected = None if expect is None else Expected(expect)
     form = form or ("none" if expected else "text")
     printer = Printer(form, names=len(parts) > 1)

@@ -74,12 +74,14 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         kinds = [argument for argument in arguments if argument is not type(None)]
+        if len(kinds) == 1:
+            return convert(kinds[0], value, where)
         # A whole number fits a float; any other value fits one kind at most.
         fitting = [kind for kind in kinds if isinstance(value, (int, float) if kind is float else kind)]
-        if len(kinds) > 1 and not fitting:
+        if not fitting:
             names = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(f"{where} = {value!r} must be of type {names}")
-        return convert(fitting[0] if len(kinds) > 1 else kinds[0], value, where)
+        return convert(fitting[0], value, where)
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(f"{where} = {value!r} must be one of {', '.join(map(repr, arguments))}")

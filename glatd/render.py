@@ -104,9 +104,10 @@ class TextView:
                 where = clock(message.start, message.rate)
                 return [self._paint(f"{self._head(where, message.stream)}lost {lost:.2f} s: {message.cause}", "31")]
             case Event():
-                head = self._head(message.time[11:22], message.stream)
-                text = f"{head}{message.phase} {message.label} {message.peak:.2f}"
-                return [self._paint(text, "1")]
+                onset = clock(message.onset, message.rate)
+                end = "" if message.offset_time is None else f" to {clock(message.offset_time, message.rate)}"
+                text = f"{message.phase} {message.label} {message.peak:.2f} from {onset}{end} {message.cause}"
+                return [self._paint(f"{self._head('', message.stream)}{text}".rstrip(), "1")]
             case Status() if message.state in ("failed", "stopped") or not self.names:
                 return []
             case Status():

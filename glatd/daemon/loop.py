@@ -1,27 +1,36 @@
 """The loop: one thread that feeds the streams, runs the engine and hands on every message."""
 
+import functools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from glatd.daemon.batching import choose, sleep_until
 from glatd.daemon.clock import SystemClock
+from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.overload import Overload
 from glatd.daemon.tagging import Seen, make_frames, see
 from glatd.daemon.track import BUSY_SCORE, Track
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
-from glatd.messages import Message
+from glatd.messages import Event, Gap, Message
 
 IDLE_SECONDS = 0.2  # longest sleep between two looks at the stop flag and at the health of the sources
 STOP_SECONDS = 1.0  # for all sources together to close
 
 Sink = Callable[[Message], None]
+
+
+class Offsets(Protocol):
+    """What gives events their offsets: a journal, which has them on the disk then, or a count."""
+
+    def append(self, events: Sequence[Event]) -> list[Event]:
+        """The events with their offsets, in order."""
 
 
 class Loop:
@@ -38,6 +47,7 @@ class Loop:
         status_seconds: between two status messages of a stream.
         node_status: makes the node's own message; None for none.
         every_pass: called in each pass, at least every 0.2 s; a watchdog lives on it.
+        journal: gives events their offsets before they are told; counts from 1 when None.
     """
 
     def __init__(
@@ -52,8 +62,10 @@ class Loop:
         status_seconds: float,
         node_status: "Callable[[Loop], Message] | None" = None,
         every_pass: Callable[[], None] = lambda: None,
+        journal: Offsets | None = None,
     ) -> None:
         self.engine, self.sinks, self.overload = engine, sinks, overload
+        self._journal = journal or Numbering()
         self.stays = False  # whether it goes on without streams: more may be added
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
@@ -128,6 +140,7 @@ class Loop:
             live = self.live()
             self._stop_sources(live)
         for track in live:
+            self._close(track, "stopped")
             track.announcer.state = "stopped"
             self.tell(track.status(time.time(), "the daemon stops"))
 
@@ -135,6 +148,12 @@ class Loop:
         """Hand a message to every sink."""
         for sink in self.sinks:
             sink(message)
+
+    def tell_events(self, events: Sequence[Event]) -> None:
+        """Hand events to every sink, once they stand in the journal."""
+        if events:
+            for event in self._journal.append(events):
+                self.tell(event)
 
     def _until_the_end(self) -> None:
         while (self.stays or self.live()) and not self._stop.is_set():
@@ -173,11 +192,13 @@ class Loop:
         """Feed and look until every stream needs more audio or waits for companions; then close those that ended."""
         while not self._stop.is_set():
             free = [track for track in live if track.due is None]
-            fed = [track.channel.feed(self.tell) for track in free]
+            fed = [track.channel.feed(functools.partial(self._tell_gap, track)) for track in free]
             make_frames(self.engine, [track.channel.stream for track in free])
             for track in free:
                 while (quiet := track.look(self.overload.rung)) is not None:
-                    self.tell(quiet)
+                    message, events = quiet
+                    self.tell(message)
+                    self.tell_events(events)
             if not self._look(live) and not any(fed):
                 break
         for track in live:
@@ -189,22 +210,25 @@ class Loop:
         """Look at one batch of the windows that are due, if it is time; whether it was."""
         due = [track.due for track in live if track.due is not None]
         others = sum(track.due is None and track.may_join(self._patience) for track in live)
-        batch = choose(due, time.monotonic(), self._patience, others, self.engine.most_windows)
+        began = time.monotonic()
+        batch = choose(due, began, self._patience, others, self.engine.most_windows)
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]
         for item, seen in zip(batch, see(self.engine, pairs, self.overload.rung.crops), strict=True):
-            self._publish(item.of, seen, item.since)
+            self._publish(item.of, seen, item.since, began)
             item.of.due = None
         return True
 
-    def _publish(self, track: Track, seen: Seen, since: float) -> None:
+    def _publish(self, track: Track, seen: Seen, since: float, began: float) -> None:
         self.tell(track.announcer.tags(seen))
+        if track.decider is not None:
+            self.tell_events(track.decider.take(seen))
         track.busy = bool(seen.scores[self._sounds].max() >= BUSY_SCORE)
         now = time.monotonic()
         track.counts.late = now - since
         self.late.append(now - since)
-        if self.overload.observe(now - since, now):
+        if self.overload.observe(began - since, now):
             self._tell_node()
 
     def _look_after(self) -> None:
@@ -217,6 +241,7 @@ class Loop:
         told = now - self._told >= self._status_seconds
         for track in self.live():
             self._check(track)
+            self.tell_events(track.lost())
             if told or clock_was_set:
                 self.tell(track.status(time.time(), "the clock of this machine was set" if clock_was_set else ""))
         if told:
@@ -226,6 +251,15 @@ class Loop:
     def _check(self, track: Track) -> None:
         if (status := track.check(time.time())) is not None:
             self.tell(status)
+
+    def _tell_gap(self, track: Track, gap: Gap) -> None:
+        self.tell(gap)
+        if track.decider is not None:
+            self.tell_events(track.decider.gap(gap.start, gap.end, gap.cause))
+
+    def _close(self, track: Track, cause: str) -> None:
+        if track.decider is not None:
+            self.tell_events(track.decider.close(cause))
 
     def _tell_node(self) -> None:
         if self._node_status is not None:
@@ -237,6 +271,7 @@ class Loop:
         track.worker.start()
 
     def _end(self, track: Track) -> None:
+        self._close(track, "removed" if track.left is not None else "end of stream")
         track.ended = True
         track.announcer.state = "failed" if track.worker.error else "ended"
         removed = "removed" if track.left is not None else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glatd.config import build
+from glatd.daemon.events.rules import resolve
 from glatd.daemon.loop import Sink
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.compare import StreamComparison, Verdict
@@ -32,7 +33,7 @@ from glatd.messages import Gap, Message
 log = logging.getLogger("glatd")
 
 # What decides what is said of a sample, or by whom: taken from a recording unless it is given.
-RECORDED = ("node", "hop", "crops", "top", "gate")
+RECORDED = ("node", "hop", "crops", "top", "gate", "events")
 # Files of a folder that are taken for recordings; any other can be named by itself.
 AUDIO = frozenset(
     f".{suffix}"
@@ -174,6 +175,7 @@ class Replay:
             if part.settings not in assemblies:
                 hop_frames(engine, part.settings.hop)
                 check_crops(engine, part.settings.crops)
+                resolve(part.settings.events, engine.manifest.labels, engine.sizes, 1, "")
                 assemblies[part.settings] = Assembly(part.settings, engine)
                 assemblies[part.settings].session = assemblies[first].session
         made = {part.engine for part in self._parts} - {"", engine.manifest.hash}

@@ -16,6 +16,8 @@ from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
 from glatd.daemon.clock import SystemClock, WallClock, rfc3339
 from glatd.daemon.control import Control, check_private
+from glatd.daemon.events.decider import make_decider
+from glatd.daemon.events.rules import resolve
 from glatd.daemon.gate import LevelGate
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.manage import Manager
@@ -74,11 +76,12 @@ def make_engine(settings: Settings) -> Engine:
 
     Raises:
         EngineError: it cannot be loaded.
-        ConfigError: a hop or a number of crops that it cannot do.
+        ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
     engine = load_engine(settings.engine_folder, settings.threads)
     hop_frames(engine, settings.hop)
     check_crops(engine, settings.crops)
+    resolve(settings.events, engine.manifest.labels, engine.sizes, 1, "")  # unknown labels
     return engine
 
 
@@ -145,7 +148,8 @@ class Assembly:
         worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect, recording)
         worker.muted = of.muted
         gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
-        return Track(worker, Channel(Stream(engine.sizes, hop, self.silence), announcer), gate)
+        channel = Channel(Stream(engine.sizes, hop, self.silence), announcer)
+        return Track(worker, channel, gate, make_decider(announcer, settings.events, hop))
 
     def node_status(self, loop: Loop) -> Node:
         """How the node fares."""

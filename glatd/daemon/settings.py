@@ -5,11 +5,12 @@ import math
 import re
 import socket
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from glatd.config import build
+from glatd.daemon.events.settings import EventSettings, check_events
 from glatd.errors import ConfigError
 
 NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -44,6 +45,7 @@ class Settings:
     overload: bool = True  # whether less is looked at when the machine cannot keep up
     record: str = ""  # folder to record into what every stream hears and what is said of it; "" records nothing
     gate: str | float = "off"  # windows as quiet as this (dBFS, or "adaptive") skip the networks
+    events: EventSettings = field(default_factory=EventSettings)
     source: tuple[SourceSettings, ...] = ()
 
     @property
@@ -106,3 +108,4 @@ def _check(settings: Settings, where: str) -> None:
         isinstance(settings.gate, float) and -120 <= settings.gate <= 0
     ):
         raise ConfigError(f'{where}: gate = {settings.gate!r} must be "off", "adaptive" or a level from -120 to 0 dBFS')
+    check_events(settings.events, where)

@@ -10,12 +10,15 @@ from glatd.audio import Block
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
 from glatd.daemon.clock import WallClock
+from glatd.daemon.events.decider import make_decider
+from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.ingest import Ingest
+from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.stream import Stream
 from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, check_crops, hop_frames, silence, step
 from glatd.engines.engine import Engine
 from glatd.errors import DataError
-from glatd.messages import Message
+from glatd.messages import Event, Gap, Message
 
 
 class Tagger:
@@ -34,9 +37,10 @@ class Tagger:
         crops: K, crops a window, at most the engine's.
         name: of the stream in the messages.
         start: UNIX seconds of the first sample; now, when None.
+        events: rules by which events are told too; none are when None.
 
     Raises:
-        ConfigError: a hop or a number of crops that the engine cannot do.
+        ConfigError: a hop or a number of crops that the engine cannot do, or rules that cannot be.
     """
 
     def __init__(
@@ -48,14 +52,18 @@ class Tagger:
         crops: int | None = None,
         name: str = "audio",
         start: float | None = None,
+        events: EventSettings | None = None,
     ) -> None:
         check_crops(engine, crops)
         self.engine, self.crops, self.rate = engine, crops, rate
         clock = WallClock(time.time() if start is None else start, engine.sizes.rate)
-        stream = Stream(engine.sizes, hop_frames(engine, hop), silence(engine))
+        frames = hop_frames(engine, hop)
+        stream = Stream(engine.sizes, frames, silence(engine))
         announcer = Announcer("local", uuid.uuid4().hex, name, "", engine.manifest, clock, top)
         self._ingest = Ingest(engine.sizes.rate)
         self._channel = Channel(stream, announcer)
+        self._decider = None if events is None else make_decider(announcer, events, frames)
+        self._numbering = Numbering()
         self._pushed = 0
 
     def push(self, samples: NDArray[np.floating]) -> list[Message]:
@@ -83,14 +91,25 @@ class Tagger:
         """The stream ends here: what is left, and one last window that ends at its last sample."""
         self._channel.give(self._ingest.finish())
         self._channel.end()
-        return self._messages()
+        return self._messages() + self._numbered(self._decider.close("end of stream") if self._decider else [])
 
     def _messages(self) -> list[Message]:
         messages: list[Message] = []
         moved = True
         while moved:
-            moved = self._channel.feed(messages.append)
+            gaps: list[Gap] = []
+            moved = self._channel.feed(gaps.append)
+            for gap in gaps:
+                messages.append(gap)
+                if self._decider is not None:
+                    messages += self._numbered(self._decider.gap(gap.start, gap.end, gap.cause))
             while seen := step(self.engine, [self._channel.stream], self.crops):
-                messages += [self._channel.announcer.tags(window) for window in seen]
+                for window in seen:
+                    messages.append(self._channel.announcer.tags(window))
+                    if self._decider is not None:
+                        messages += self._numbered(self._decider.take(window))
                 moved = True
         return messages
+
+    def _numbered(self, events: list[Event]) -> list[Event]:
+        return self._numbering.append(events)

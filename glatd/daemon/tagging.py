@@ -29,6 +29,9 @@ class Seen:
     starts: tuple[int, ...]  # K samples of the stream
     classes: tuple[int, ...]  # K
     activations: tuple[float, ...]  # K
+    audible: Floats  # [F] 1.0 where the middle of an output frame is real audio
+    framewise: Floats  # [C, F] class-wise activations; 0 where an output frame is no real audio
+    of_crops: Floats  # [K, C] what the local stream says of each crop
 
 
 def hop_frames(engine: Engine, seconds: float) -> int:
@@ -87,6 +90,7 @@ def see(engine: Engine, due: Sequence[tuple[Stream, Window]], crops: int | None)
     frames = np.stack([stream.frames_of(window) for stream, window in due])
     audible = np.stack([stream.audible(window) for stream, window in due])
     look = engine.look(frames, audible, crops)
+    framewise = look.framewise * audible[:, None, :]
     hop = engine.sizes.hop
     return [
         Seen(
@@ -99,6 +103,9 @@ def see(engine: Engine, due: Sequence[tuple[Stream, Window]], crops: int | None)
             starts=tuple(window.start + hop * int(start) for start in look.starts[row]),
             classes=tuple(int(index) for index in look.classes[row]),
             activations=tuple(float(value) for value in look.activations[row]),
+            audible=audible[row],
+            framewise=framewise[row],
+            of_crops=look.of_crops[row],
         )
         for row, (stream, window) in enumerate(due)
     ]

@@ -1,15 +1,17 @@
 """One stream as the loop sees it: its source's thread, its channel, the window that is due, its health."""
 
+import math
 import time
 import zlib
 
 from glatd.daemon.announce import Announcer, Counts
 from glatd.daemon.batching import Due
 from glatd.daemon.channel import Channel
+from glatd.daemon.events.decider import Decider
 from glatd.daemon.gate import LevelGate, loudest
 from glatd.daemon.overload import Rung
 from glatd.daemon.worker import Worker
-from glatd.messages import Status, Tags
+from glatd.messages import Event, Status, Tags
 
 STALL_SECONDS = 2.0  # without a block, beside what the source's jitter explains
 BUSY_SCORE = 0.3  # of any class in the last window that was looked at: an event may be in progress
@@ -23,10 +25,11 @@ class Track:
     Args:
         worker: not started.
         gate: of the level.
+        decider: of its events; None for none.
     """
 
-    def __init__(self, worker: Worker, channel: Channel, gate: LevelGate) -> None:
-        self.worker, self.channel, self._gate = worker, channel, gate
+    def __init__(self, worker: Worker, channel: Channel, gate: LevelGate, decider: Decider | None = None) -> None:
+        self.worker, self.channel, self._gate, self.decider = worker, channel, gate, decider
         self.name = worker.source.name
         # Which one of every few hops is looked at under overload: if all streams took the same one, it would be as
         # crowded as before.
@@ -38,6 +41,7 @@ class Track:
         self.ended = False
         self.left: float | None = None  # monotonic s at which it was asked to end
         self._told: tuple[str, tuple[str, ...], str] = ("starting", (), "")
+        self._changed = time.monotonic()  # when its state did
 
     @property
     def announcer(self) -> Announcer:
@@ -65,8 +69,8 @@ class Track:
         missing = stream.wanted() - self.channel.pending
         return not stream.finished and self.announcer.state == "live" and missing <= patience * stream.sizes.rate
 
-    def look(self, rung: Rung) -> Tags | None:
-        """Find the next window that is due and leave it in `due`; the message of one that is too quiet to look at."""
+    def look(self, rung: Rung) -> tuple[Tags, list[Event]] | None:
+        """Find the next window that is due and leave it in `due`; what is said of one that is too quiet to look at."""
         stream = self.channel.stream
         if stream.restarts != self._restarts:
             self._restarts, self.busy = stream.restarts, False
@@ -80,12 +84,23 @@ class Track:
                 self.counts.skipped += 1
             elif quiet:
                 self.counts.quiet += 1
-                return self.announcer.quiet(window, stream.level(window))
+                events = self.decider.quiet(window) if self.decider is not None else []
+                return self.announcer.quiet(window, stream.level(window)), events
             elif rung.drop and self.channel.pending >= stream.hop * stream.sizes.hop:
                 self.counts.dropped += 1
             else:
                 self.due = Due(self, window, self.channel.completed or time.monotonic())
         return None
+
+    def lost(self) -> list[Event]:
+        """Events that end because nothing is heard for longer than they hold."""
+        if self.decider is None or not self.decider.open:
+            return []
+        if self.announcer.state == "muted":
+            return self.decider.lost(math.inf, "muted")
+        if self.announcer.state == "reconnecting":
+            return self.decider.lost(time.monotonic() - self._changed, "reconnecting")
+        return []
 
     def state(self) -> tuple[str, str]:
         """How the source fares, and why."""
@@ -114,6 +129,8 @@ class Track:
         seen = state, tuple(finding.split(":")[0] for finding in findings), reason if state == "reconnecting" else ""
         if seen == self._told:
             return None
+        if state != self._told[0]:
+            self._changed = time.monotonic()
         self._told = seen
         self.announcer.state = state
         return self.status(now, reason or "; ".join(findings))

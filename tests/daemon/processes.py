@@ -36,8 +36,9 @@ def messages(lines: str) -> list[dict[str, Any]]:
 
 
 def without_clock(message: dict[str, Any]) -> dict[str, Any]:
-    """A message without what differs from run to run: the wall clock and the id of the run."""
-    return {key: value for key, value in message.items() if key not in ("time", "session", "late_ms")}
+    """A message without what differs from run to run: the wall clock, and the ids that are made of it."""
+    other = ("time", "session", "late_ms", "id", "onset_at", "offset_at")
+    return {key: value for key, value in message.items() if key not in other}
 
 
 class Running:

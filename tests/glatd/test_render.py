@@ -111,7 +111,7 @@ def test_events_and_unknown_messages_do_not_break_the_view() -> None:
         peak=0.9, mean=0.8, evidence={}, cause="",
     )
     (line,) = TextView().lines(event)
-    assert "00:00:25.92" in line and "start Dog 0.90" in line
+    assert "start Dog 0.90 from 0.00" in line
     assert TextView().lines(Unknown("weather")) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from glatd.daemon.serve import make_sources
 from glatd.daemon.settings import read_settings
-from glatd.messages import Status, Tags, from_map, to_map
+from glatd.messages import Event, Status, Tags, from_map, to_map
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,8 +33,11 @@ def test_the_configuration_reads(tmp_path: Path) -> None:
 
 
 def test_the_worked_messages_are_messages() -> None:
-    message, status = (from_map(json.loads(text)) for text in blocks("json"))
-    assert isinstance(message, Tags) and isinstance(status, Status)
+    message, status, event = (from_map(json.loads(text)) for text in blocks("json"))
+    assert isinstance(message, Tags) and isinstance(status, Status) and isinstance(event, Event)
+    assert json.loads(blocks("json")[2]).keys() == to_map(event).keys()
+    (start, end), onset = event.evidence["crop"], event.onset
+    assert end - start == 3 * event.rate and start < (event.offset_time or 0) and onset < end and onset % 320 == 0
     assert json.loads(blocks("json")[1]).keys() == to_map(status).keys()
     assert json.loads(blocks("json")[0]).keys() == to_map(message).keys()
     assert message.end - message.start == 10 * message.rate

@@ -1,0 +1,1 @@
+"""Events: from the scores of every window to sounds that begin, go on and end."""

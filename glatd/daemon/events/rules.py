@@ -1,0 +1,155 @@
+"""The rules of one stream, resolved once: for every class of the engine what holds for it."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.daemon.events.schedule import Schedule
+from glatd.daemon.events.settings import KEYS, EventSettings, RuleSettings, read_schedule
+from glatd.engines.manifest import Geometry, LabelEntry
+from glatd.errors import ConfigError
+from glatd.labels import ancestors, node_mid
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What holds for one class, in samples."""
+
+    on: float  # fused score
+    off: float  # fused score
+    confirm: tuple[int, int]  # pieces, of pieces
+    min_duration: int
+    hold: int
+    cooldown: int
+    update: int  # at least between two updates
+    hop: int  # between two looks
+    piece: int  # what a piece of audio is long: an output frame of the network
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """While any of some classes lasts, and for a while after, others are not told to begin."""
+
+    by: frozenset[int]
+    samples: int  # after the end
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Of one stream, over C classes."""
+
+    on: NDArray[np.float32]  # [C] fused scores; above 1 where events of a class are not told
+    of: tuple[Rule, ...]  # C
+    order: NDArray[np.int64]  # [C] rank in which classes are decided: who suppresses first, then children first
+    below: tuple[frozenset[int], ...]  # C, classes whose events say this one too; none where a rule names it
+    suppressed: tuple[tuple[Suppression, ...], ...]  # C
+
+    @property
+    def any(self) -> bool:
+        """Whether any event can ever be told."""
+        return bool((self.on <= 1).any())
+
+
+def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geometry, hop: int, stream: str) -> Rules:
+    """The rules of one stream.
+
+    Args:
+        labels: of the engine, in the order of its scores.
+        hop: samples between windows.
+        stream: name that the rules' globs are matched with.
+
+    Raises:
+        ConfigError: a label or group that is unknown, or that none of the engine's classes belongs to; hysteresis
+            upside down.
+    """
+    count = len(labels)
+    above = [ancestors(label.mid) for label in labels]
+    values: list[dict[str, Any]] = [{key: getattr(settings, key) for key in KEYS} for _ in labels]
+    for name in settings.ignore:
+        for index in _classes(name, False, labels, above, "events.ignore"):
+            values[index]["publish"] = False
+    named: set[int] = set()
+    suppressed: list[list[Suppression]] = [[] for _ in labels]
+    suppressors: set[int] = set()
+    for number, rule in enumerate(settings.rule, 1):
+        where = f"events.rule {number}"
+        meant = _meant(rule, labels, above, where)
+        victims = {index for name in rule.suppress for index in _classes(name, True, labels, above, where)}
+        if not any(fnmatch.fnmatchcase(stream, glob) for glob in rule.streams):
+            continue
+        given = {key: getattr(rule, key) for key in KEYS if getattr(rule, key) is not None}
+        for index in meant:
+            values[index] |= given
+        named |= {index for index, label in enumerate(labels) if label.name in rule.labels and (given or not victims)}
+        if victims:
+            suppressors |= meant
+            of = Suppression(frozenset(meant), round(rule.suppress_seconds * sizes.rate))
+            for index in victims - meant:
+                suppressed[index].append(of)
+    for index, value in enumerate(values):
+        if value["off"] > value["on"]:
+            raise ConfigError(
+                f"events: {labels[index].name} on stream {stream} has off = {value['off']:g} above on = "
+                f"{value['on']:g}; give its rule both"
+            )
+    order = sorted(range(count), key=lambda index: (index not in suppressors, -len(above[index]), index))
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    return Rules(
+        on=np.array([value["on"] if value["publish"] else 2.0 for value in values], np.float32),
+        of=tuple(_rule(value, sizes, hop) for value in values),
+        order=rank,
+        below=tuple(
+            frozenset()
+            if index in named
+            else frozenset(other for other in range(count) if label.mid in above[other] and values[other]["publish"])
+            for index, label in enumerate(labels)
+        ),
+        suppressed=tuple(tuple(part) for part in suppressed),
+    )
+
+
+def _rule(value: dict[str, Any], sizes: Geometry, hop: int) -> Rule:
+    seconds = {
+        name: round(value[key] * sizes.rate)
+        for name, key in (
+            ("min_duration", "min_duration"),
+            ("hold", "hold"),
+            ("cooldown", "cooldown"),
+            ("update", "update_seconds"),
+        )
+    }
+    return Rule(
+        on=value["on"],
+        off=value["off"],
+        confirm=value["confirm"],
+        hop=hop,
+        piece=sizes.stride * sizes.hop,
+        schedule=read_schedule(value["schedule"], value["days"], "events"),
+        **seconds,
+    )
+
+
+def _meant(rule: RuleSettings, labels: Sequence[LabelEntry], above: Sequence[frozenset[str]], where: str) -> set[int]:
+    if not rule.labels:
+        return set(range(len(labels)))
+    return {index for name in rule.labels for index in _classes(name, rule.children, labels, above, where)}
+
+
+def _classes(
+    name: str, children: bool, labels: Sequence[LabelEntry], above: Sequence[frozenset[str]], where: str
+) -> list[int]:
+    own = {label.name: label.mid for label in labels}
+    try:
+        mid = own.get(name) or node_mid(name)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    found = [index for index, label in enumerate(labels) if label.mid == mid or (children and mid in above[index])]
+    if not found and where != "events.ignore":
+        raise ConfigError(f"{where}: the engine has no class {name!r}, nor one below it; see its labels")
+    return found
