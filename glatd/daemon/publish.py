@@ -37,6 +37,8 @@ class Publisher:
         purpose = Purpose("publish", "--publish", "subscribe", LONGEST_TOPIC, SEND_HWM, LINGER_MS)
         self._bound = Endpoint(zmq.XPUB, endpoint, purpose, access)
         self._socket = self._bound.socket
+        # Every subscription is told, also to a topic that another has: the guard must know each connection.
+        self._socket.xpub_verbose = True
         self._topics: dict[bytes, int] = {}  # those subscribed to, and the connection that was the first to ask
         self._bytes: dict[int, int] = {}  # of the topics that a connection was the first to ask for
 
@@ -78,7 +80,7 @@ class Publisher:
                     del self._bytes[first]
 
     def _subscribe(self, topic: bytes, frame: zmq.Frame) -> None:
-        """ZeroMQ tells of a topic when its first subscriber comes, and when its last one goes."""
+        """ZeroMQ tells of every subscription, and of a topic that its last subscriber has left."""
         connection = sender(frame)[1]
         if topic not in self._topics:
             self._topics[topic] = connection
