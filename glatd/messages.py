@@ -151,6 +151,7 @@ class Node(Header):
     quiet: int
     memory_mb: float  # resident
     uptime: float  # s
+    trouble: str = ""  # why events are published and not written down; empty when all is well
 
 
 Message = Tags | Event | Gap | Status | Node

@@ -19,6 +19,9 @@ from glatd.daemon.control import Control, check_private
 from glatd.daemon.events.decider import make_decider
 from glatd.daemon.events.rules import resolve
 from glatd.daemon.gate import LevelGate
+from glatd.daemon.journal.journal import Journal
+from glatd.daemon.journal.keeping import TroubleTeller, kept
+from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.manage import Manager
 from glatd.daemon.overload import Overload
@@ -64,6 +67,8 @@ def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
     access = make_access(settings.keys, settings.insecure)
     if settings.publish:
         check_reach(settings.publish, f"cannot publish on {settings.publish}", "--publish", access)
+    if settings.catchup:
+        check_reach(settings.catchup, f"cannot answer on {settings.catchup}", "catchup", access)
     if settings.control:
         check_private(settings.control, access)
     for source in sources:
@@ -98,6 +103,7 @@ class Assembly:
         self.settings, self.engine, self.access = settings, engine, access
         self.session = uuid.uuid4().hex
         self.recorder: Recorder | None = None  # of every stream that is made from now on
+        self.journal: Journal | Numbering = Numbering()  # of the loop that is made from now on
         self.silence = silence(engine)
         self.clock = clock or SystemClock()
         self.began = time.monotonic()
@@ -123,6 +129,7 @@ class Assembly:
             settings.status_seconds,
             self.node_status if live else None,
             every_pass,
+            self.journal,
         )
 
     def track(self, source: Source, speed: float | None, of: SourceSettings | None = None) -> Track:
@@ -175,6 +182,7 @@ class Assembly:
             skipped=sum(track.counts.skipped for track in tracks),
             dropped=sum(track.counts.dropped for track in tracks),
             quiet=sum(track.counts.quiet for track in tracks),
+            trouble=self.journal.trouble,
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
         )
@@ -242,17 +250,25 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         publisher = (
             closing_down.enter_context(closing(Publisher(settings.publish, access))) if settings.publish else None
         )
+        journal = closing_down.enter_context(kept(settings, access))
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
         sinks: list[Sink] = [part for part in told if part is not None]
         assembly = Assembly(settings, engine, access=access)
+        assembly.journal = journal
         if settings.record:
             assembly.recorder = recorder = make_recorder(assembly, sources)
             sinks.append(recorder)
             closing_down.callback(recorder.close)
         tracks = [assembly.track(source, 1.0, of) for source, of in zip(sources, settings.source, strict=True)]
-        loop = assembly.loop(tracks, sinks, live=True, every_pass=notifier.beat)
+
+        def every_pass() -> None:
+            notifier.beat()
+            teller.look()
+
+        loop = assembly.loop(tracks, sinks, live=True, every_pass=every_pass)
+        teller = TroubleTeller(journal, lambda: loop.tell(assembly.node_status(loop)))
         loop.stays = bool(settings.control)
         stop_on_signals(loop.stop)
         if stopped.is_set():
@@ -265,6 +281,8 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         # In the loop's thread, while the sources open.
         loop.ask(lambda: engine.warm_up(FRONTEND_ROWS, sorted({rung.crops for rung in loop.overload.rungs})))
         notifier.ready()
+        for event in journal.end_unfinished():
+            loop.tell(event)
         loop.run()
         notifier.stopping()
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]

@@ -45,6 +45,11 @@ class Settings:
     overload: bool = True  # whether less is looked at when the machine cannot keep up
     record: str = ""  # folder to record into what every stream hears and what is said of it; "" records nothing
     gate: str | float = "off"  # windows as quiet as this (dBFS, or "adaptive") skip the networks
+    journal: str = ""  # folder of the event journal; "": offsets are counted from 1 in each run, and nothing is kept
+    journal_days: float = 30.0  # that an event is kept; 0 for ever
+    journal_mb: float = 256.0  # of the journal, above which the oldest events go; 0 for any
+    journal_sync: Literal["normal", "full"] = "normal"  # what it holds after: a kill; a loss of power too
+    catchup: str = ""  # endpoint that answers what was missed: tcp://127.0.0.1:5557; needs a journal
     events: EventSettings = field(default_factory=EventSettings)
     source: tuple[SourceSettings, ...] = ()
 
@@ -100,6 +105,8 @@ def _check(settings: Settings, where: str) -> None:
         ("threads", 0),
         ("status_seconds", 0.1),
         ("latency", 0),
+        ("journal_days", 0),
+        ("journal_mb", 0),
     ):
         value = getattr(settings, name)
         if not least <= value < math.inf:  # also refuses NaN
@@ -108,4 +115,6 @@ def _check(settings: Settings, where: str) -> None:
         isinstance(settings.gate, float) and -120 <= settings.gate <= 0
     ):
         raise ConfigError(f'{where}: gate = {settings.gate!r} must be "off", "adaptive" or a level from -120 to 0 dBFS')
+    if settings.catchup and not settings.journal:
+        raise ConfigError(f"{where}: catchup = {settings.catchup!r} needs a journal to answer from; name its folder")
     check_events(settings.events, where)

@@ -81,7 +81,7 @@ def test_the_bytes_of_version_1_stay(kind: str) -> None:
     assert unpack(golden(kind)) == MESSAGES[kind]
 
 
-@pytest.mark.parametrize("kind", ["tags", "event", "status"])
+@pytest.mark.parametrize("kind", ["tags", "event", "status", "node"])
 def test_what_the_first_release_said_is_still_read(kind: str) -> None:
     """Keys that came later have their defaults."""
     assert unpack(golden(f"{kind}.0")) == MESSAGES[kind]

@@ -32,9 +32,7 @@ LARGEST_NUMBER = 2**62  # of an offset; SQLite's have 63 bits
 LONGEST_TEXT = 200  # of a glob or a label
 POLL_MS = 200  # how late a stop is seen
 LONGEST_REST = 0.2  # s
-PURPOSE = Purpose(
-    "answer who was away", "catchup", "subscribe", largest=LARGEST_REQUEST, waiting=100, linger_ms=200
-)
+PURPOSE = Purpose("answer who was away", "catchup", "subscribe", largest=LARGEST_REQUEST, waiting=100, linger_ms=200)
 KEYS = ("from", "limit", "stream", "label", "id")
 
 log = logging.getLogger("glatd.catchup")

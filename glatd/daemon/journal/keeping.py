@@ -1,0 +1,48 @@
+"""The journal of a daemon, with all that goes with it, as its settings want it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from glatd.daemon.journal.catchup import CatchUp
+from glatd.daemon.journal.journal import Journal
+from glatd.daemon.journal.numbering import Numbering
+from glatd.daemon.journal.upkeep import Upkeep
+from glatd.daemon.security.access import Access
+from glatd.daemon.settings import Settings
+
+
+@contextmanager
+def kept(settings: Settings, access: Access) -> Iterator[Journal | Numbering]:
+    """What gives events their offsets; with a journal, its retention and its catch-up run.
+
+    Raises:
+        ConfigError: the folder or the endpoint cannot be used.
+    """
+    if not settings.journal:
+        yield Numbering()
+        return
+    with (
+        closing(Journal(Path(settings.journal), settings.journal_sync == "full")) as journal,
+        closing(Upkeep(journal, settings.journal_days, settings.journal_mb)),
+    ):
+        if not settings.catchup:
+            yield journal
+            return
+        with closing(CatchUp(settings.catchup, journal, settings.node_name, access)):
+            yield journal
+
+
+class TroubleTeller:
+    """Has the node tell how it fares as soon as its journal cannot be written, and when it can be again."""
+
+    def __init__(self, journal: Journal | Numbering, tell: Callable[[], None]) -> None:
+        self._journal, self._tell = journal, tell
+        self._told = ""
+
+    def look(self) -> None:
+        """Tell if it has changed."""
+        trouble = self._journal.trouble
+        if bool(trouble) != bool(self._told):
+            self._told = trouble
+            self._tell()
