@@ -121,6 +121,7 @@ def advance(state: State, heard: Heard, rule: Rule, trace: list[Gate] | None = N
             state, change = end(state, rule)
             changes.append(change)
             bout = _clipped(bout, state.closed)
+            state = replace(state, pieces=_pieces(state, heard, rule, [bout]))
         if bout and _begins(state, bout, heard, rule, trace):
             state = replace(state, open=_begun(bout, heard))
             changes.append(Change("start", state.open))  # type: ignore[arg-type]
@@ -136,16 +137,17 @@ def advance(state: State, heard: Heard, rule: Rule, trace: list[Gate] | None = N
     return state, changes
 
 
-def end(state: State, rule: Rule, cause: str = "", closed: int = -EVER) -> tuple[State, Change]:
+def end(state: State, rule: Rule, cause: str = "", closed: int | None = None) -> tuple[State, Change]:
     """End the event that is open.
 
     Args:
-        closed: sample before which nothing begins, beside what the rule says.
+        closed: sample before which nothing begins, where something else than the sound has ended it.
     """
     event = state.open
     if event is None:
         raise ValueError("no event is open")
-    after = max(closed, event.offset + max(rule.hold, rule.cooldown))
+    after = event.offset + rule.hold if closed is None else closed
+    after = max(after, event.offset + rule.cooldown)
     span = event.onset, event.offset
     return State(closed=after, ended=event.offset, last=span), Change("end", event, cause)
 

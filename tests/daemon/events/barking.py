@@ -1,0 +1,52 @@
+"""An engine that hears a dog wherever it is loud: decisions can be held to what was played, to the sample."""
+
+import numpy as np
+
+from glatd.engines.engine import Engine, Floats, Look, pool
+from glatd.labels import class_index
+from tests.daemon.sounds import RATE
+
+DOG, ANIMAL = class_index("Dog"), class_index("Animal")
+QUIET, LOUD = 0.0005, 0.3  # RMS
+
+
+class Barking(Engine):
+    """The real front end and geometry; Dog is active where a piece of 0.32 s is loud, and Animal with it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.__dict__.update(engine.__dict__)
+
+    def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
+        """As the engine, of loudness alone."""
+        sizes, batch = self.sizes, len(frames)
+        count = crops or sizes.crops
+        parts = np.array_split(frames, range(sizes.stride, sizes.window, sizes.stride), axis=1)
+        loud = np.stack([np.clip((part.mean((1, 2)) + 8) / 6, 0.0, 0.95) for part in parts], 1).astype(np.float32)
+        framewise = np.full((batch, len(self.manifest.labels), sizes.frames), 0.01, np.float32)
+        framewise[:, DOG] = framewise[:, ANIMAL] = loud
+        framewise *= audible[:, None]
+        scores = framewise.max(2) * np.float32(0.9)
+        middles = np.argsort(-framewise[:, DOG], 1, kind="stable")[:, :count]
+        starts = np.clip(sizes.stride * middles - sizes.crop // 2, 0, sizes.window - sizes.crop)
+        starts = (sizes.window - sizes.crop) - (sizes.window - sizes.crop - starts) // sizes.stride * sizes.stride
+        of_crops = np.repeat(scores[:, None], count, 1)
+        return Look(
+            scores=scores,
+            global_=scores,
+            local=pool(of_crops, 1),
+            starts=starts.astype(np.int64),
+            classes=np.full((batch, count), DOG),
+            activations=np.take_along_axis(framewise[:, DOG], middles, 1),
+            framewise=framewise,
+            of_crops=of_crops,
+        )
+
+
+def barks(seconds: float, *spans: tuple[float, float], seed: int = 0) -> Floats:
+    """Faint noise with loud noise from and to these seconds."""
+    rng = np.random.default_rng(seed)
+    samples = rng.standard_normal(round(seconds * RATE)).astype(np.float32)
+    gain = np.full(len(samples), QUIET, np.float32)
+    for start, end in spans:
+        gain[round(start * RATE) : round(end * RATE)] = LOUD
+    return samples * gain
