@@ -8,9 +8,11 @@ Positions are counted in samples at `rate` since the start of the stream.
 
 import dataclasses
 import functools
+import operator
 import sys
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -219,28 +221,30 @@ def unpack(payload: bytes) -> Message | Unknown:
     return from_map(fields)
 
 
-_WITHIN = (str, int, float, bool, type(None), dict)  # that go on the wire as they are
-
-
 @functools.cache
-def _names(cls: type[Any]) -> tuple[tuple[str, str], ...]:
-    """Of each field, its key on the wire and its name in Python."""
+def _keys(cls: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+    """Of a dataclass, its keys on the wire, what gets all its values at once, and the keys of those that have parts."""
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
     # `global` is a word of Python's, so the field carries an underscore that the wire lacks.
-    return tuple((f.name.rstrip("_"), f.name) for f in dataclasses.fields(cls))
+    keys = tuple(name.rstrip("_") for name in names)
+    return (
+        keys,
+        operator.attrgetter(*names),
+        tuple(n.rstrip("_") for n in names if typing.get_origin(hints[n]) is tuple),
+    )
 
 
 def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in _WITHIN:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return {
-            key: inner if type(inner := getattr(value, name)) in _WITHIN else _plain(inner)
-            for key, name in _names(kind)
-        }
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return value
+    if not dataclasses.is_dataclass(value):
+        return value
+    keys, values, with_parts = _keys(type(value))  # type: ignore[arg-type]
+    fields = dict(zip(keys, values(value), strict=True))
+    for key in with_parts:
+        fields[key] = [_plain(item) for item in fields[key]]
+    return fields
 
 
 def _build(cls: type[Any], fields: Any, where: str) -> Any:

