@@ -39,8 +39,14 @@ def checks(settings: Settings, where: str, refused: ConfigError | None, record: 
         Check("Machine", "Open files", lambda: machine.files(streams), _QUICK_S),
         Check("Machine", "Clock", machine.clock, _QUICK_S),
         Check("Engine", "Engine", lambda: model.engine(settings), _ENGINE_S),
-        Check("Network", "publish", lambda: network.publisher(settings.publish), _QUICK_S),
-        Check("Network", "control", lambda: network.control(settings.control), _QUICK_S),
+        Check("Network", "keys", lambda: network.keys(settings.keys), _QUICK_S),
+        Check(
+            "Network",
+            "publish",
+            lambda: network.publisher(settings.publish, settings.keys, settings.insecure),
+            _QUICK_S,
+        ),
+        Check("Network", "control", lambda: network.control(settings.control, settings.keys), _QUICK_S),
         Check("Network", "ffmpeg", lambda: network.ffmpeg(uris), _QUICK_S),
     ]
     if record is not None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import zmq
 
 from glatd.clients.control import ask
+from glatd.clients.keys import probe
 from glatd.daemon.control import check_private
 from glatd.daemon.doctor.finding import Finding, error, failure, ok, warning
 from glatd.daemon.endpoint import TAKEN, bind
+from glatd.daemon.security.access import Access, check_reach, is_local, make_access
 from glatd.errors import ConfigError, GlatdError
 
 _ANSWER_S = 2.0
@@ -21,12 +23,36 @@ _GREETING = b"\xff"  # first byte of ZMTP, the protocol of ZeroMQ
 _FFMPEG = ("srt:",)  # schemes that PyAV's own FFmpeg does not speak
 
 
-def publisher(endpoint: str) -> Iterator[Finding]:
-    """Whether the endpoint to publish on is free."""
+def keys(folder: str) -> Iterator[Finding]:
+    """Whether the keys of the node can be used, and are for its user alone."""
+    if not folder:
+        yield ok("keys", "none: whoever reaches a socket may use it")
+        return
+    try:
+        access = make_access(folder, False)
+    except ConfigError as raised:
+        yield failure("keys", raised)
+        return
+    many = access.keyring.allowed.count() if access.keyring else 0
+    if many:
+        yield ok("keys", f"{folder}: {many} {'client' if many == 1 else 'clients'}")
+    else:
+        yield warning("keys", f"{folder}: nobody is let in", f"glatd keys add NAME --dir {folder}")
+
+
+def publisher(endpoint: str, folder: str = "", insecure: bool = False) -> Iterator[Finding]:
+    """Whether the endpoint to publish on is free, and who reaches it.
+
+    Args:
+        folder: of keys; "" for none.
+        insecure: whether it was said that other machines are let in without keys.
+    """
     if not endpoint:
         yield ok("publish", "nothing is published")
         return
     try:
+        if not folder:
+            check_reach(endpoint, f"cannot publish on {endpoint}", "--publish", Access(insecure=insecure))
         _try(endpoint, zmq.XPUB, "publish", "--publish")
     except ConfigError as raised:
         if TAKEN in str(raised) and _speaks_zeromq(endpoint):
@@ -34,22 +60,27 @@ def publisher(endpoint: str) -> Iterator[Finding]:
         else:
             yield failure("publish", raised)
         return
-    if _is_open(endpoint):
+    if not folder and not is_local(endpoint):
         yield warning(
-            "publish", f"{endpoint} is free, and everyone in the network may listen: there is no authentication",
-            "publish on tcp://127.0.0.1:PORT, or shut the port in the firewall",
+            "publish", f"{endpoint} is free, and everyone in the network may listen: there are no keys",
+            "make keys (glatd keys init), or shut the port in the firewall",
         )  # fmt: skip
     else:
         yield ok("publish", f"{endpoint} is free")
 
 
-def control(endpoint: str) -> Iterator[Finding]:
-    """Whether the control socket can be bound, or which glatd answers there."""
+def control(endpoint: str, folder: str = "") -> Iterator[Finding]:
+    """Whether the control socket can be bound, or which glatd answers there.
+
+    Args:
+        folder: of keys; "" for none.
+    """
     if not endpoint:
         yield ok("control", "off")
         return
     try:
-        check_private(endpoint)
+        if not folder:
+            check_private(endpoint)
         _try(endpoint, zmq.ROUTER, "be controlled", "control")
     except ConfigError as raised:
         if TAKEN not in str(raised):
@@ -58,7 +89,10 @@ def control(endpoint: str) -> Iterator[Finding]:
         try:
             version = ask(endpoint, "version", timeout=_ANSWER_S).get("glatd")
         except GlatdError:
-            yield failure("control", raised)
+            if probe(endpoint) == "CURVE":
+                yield ok("control", f"{endpoint}: a glatd with keys is running")
+            else:
+                yield failure("control", raised)
         else:
             yield ok("control", f"{endpoint}: glatd {version} is running")
         return
@@ -122,11 +156,3 @@ def _speaks_zeromq(endpoint: str) -> bool:
             return peer.recv(1) == _GREETING
     except (OSError, ValueError):
         return False
-
-
-def _is_open(endpoint: str) -> bool:
-    try:
-        check_private(endpoint)
-    except ConfigError:
-        return not endpoint.startswith("ipc://")
-    return False

@@ -110,6 +110,12 @@ class AllowList:
             self._follow()
             return self._clients.get(public)
 
+    def count(self) -> int:
+        """Clients that are let in."""
+        with self._lock:
+            self._follow()
+            return sum(not client.revoked for client in self._clients.values())
+
     def why_not(self, public: str, right: str) -> str:
         """Why a key may not; empty where it may."""
         client = self.find(public)

@@ -89,7 +89,7 @@ class Guard:
                 if self._zap in ready:
                     self._answer(self._zap.recv_multipart())
                 if self._monitor in ready:
-                    self._notice(recv_monitor_message(self._monitor))
+                    self._notice()
                 self._look_around()
             except Exception:  # without it nobody could come in any more
                 log.exception("the guard of %s stumbled", self._where)
@@ -110,9 +110,10 @@ class Guard:
         if self._told.is_news(user, known=self._allowed.find(user) is not None):
             log.warning("refused to %s on %s: %s (from %s)", self._right, self._where, why, address or "this machine")
 
-    def _notice(self, event: "dict[str, object]") -> None:
+    def _notice(self) -> None:
         """Somebody who did not get as far as the question."""
-        reason = _REASONS.get(int(event["value"]), "somebody who does not speak ZeroMQ's protocol")  # type: ignore[call-overload]
+        event = recv_monitor_message(self._monitor)
+        reason = _REASONS.get(int(event["value"]), "somebody who does not speak ZeroMQ's protocol")
         if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and self._told.is_news(reason, known=True):
             log.warning("refused to %s on %s: %s", self._right, self._where, reason)
 

@@ -26,6 +26,8 @@ from glatd.daemon.doctor.finding import Finding, error, failure, ok, warning
 from glatd.daemon.doctor.listening import listen
 from glatd.daemon.doctor.report import as_json, as_text, summary
 from glatd.daemon.publish import Publisher
+from glatd.daemon.security import keyring
+from glatd.daemon.security.access import make_access
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.uri import parse_source
 from glatd.errors import ConfigError, SourceError
@@ -127,9 +129,26 @@ def test_a_taken_port_is_told_from_one_that_glatd_holds() -> None:
         finding = only(network.publisher(publisher.endpoint))
         assert finding.mark == "warning" and "by a ZeroMQ program" in finding.text
     assert only(network.publisher(free_endpoint())).mark == "ok"
-    assert only(network.publisher(free_endpoint().replace("127.0.0.1", "0.0.0.0"))).mark == "warning"
+    anywhere = free_endpoint().replace("127.0.0.1", "0.0.0.0")
+    assert only(network.publisher(anywhere)).mark == "error"
+    assert only(network.publisher(anywhere, insecure=True)).mark == "warning"
+    assert only(network.publisher(anywhere, "keys")).mark == "ok"
     assert only(network.publisher("tcp://no.such.host.invalid:5555")).mark == "error"
     assert only(network.publisher("")).mark == "ok"
+
+
+def test_keys_are_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    assert only(network.keys("")).text == "none: whoever reaches a socket may use it"
+    assert only(network.keys(str(folder))).mark == "error"
+    keyring.init(folder)
+    assert only(network.keys(str(folder))).mark == "warning"
+    keyring.add(folder, "phone", ["subscribe"])
+    assert only(network.keys(str(folder))).text == f"{folder}: 1 client"
+    with closing(Control(free_endpoint(), {}, make_access(str(folder), False))) as control:
+        assert "a glatd with keys is running" in only(network.control(control.endpoint, str(folder))).text
+    folder.chmod(0o755)
+    assert "chmod 700" in str(only(network.keys(str(folder))))
 
 
 def test_a_control_socket_is_asked_who_it_is() -> None:
