@@ -10,7 +10,7 @@ from glatd.daemon.clock import rfc3339
 from glatd.daemon.events.machine import EVER, Change, Evidence, Gate, Heard, Open, State, advance, end
 from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.events.settings import EventSettings
-from glatd.daemon.events.timing import Floats, Grid, find_runs, level_of, loudness, sharpened
+from glatd.daemon.events.timing import Grid, Steps, find_runs, find_steps, level_of, sharpened
 from glatd.daemon.stream import AFRESH_SECONDS, Window
 from glatd.daemon.tagging import Seen
 from glatd.messages import Event
@@ -38,10 +38,13 @@ class Decider:
     def take(self, seen: Seen) -> list[Event]:
         """What a look changes."""
         changes: list[tuple[int, Change]] = []
-        candidates = self._candidates(seen)
-        loud = loudness(seen.stream.frames_of(seen.window)) if candidates else None
-        for index in candidates:
-            state, changed = advance(self._state(index), self._heard(seen, index, loud), self._rules.of[index])
+        steps: Steps | None = None
+        for index in self._candidates(seen):
+            state = self._state(index)
+            if self._has_passed(seen, index, state):
+                continue
+            steps = steps or self._steps(seen)
+            state, changed = advance(state, self._heard(seen, index, steps), self._rules.of[index])
             self._keep(index, state)
             changes += [(index, change) for change in changed]
         self._end = seen.window.end
@@ -81,7 +84,7 @@ class Decider:
     def explain(self, seen: Seen, index: int) -> list[Gate]:
         """Every gate that a class comes by, or not, in the look that would be taken next. Changes nothing."""
         gates: list[Gate] = []
-        heard = self._heard(seen, index, loudness(seen.stream.frames_of(seen.window)))
+        heard = self._heard(seen, index, self._steps(seen))
         advance(self._state(index), heard, self._rules.of[index], gates)
         return gates
 
@@ -89,6 +92,21 @@ class Decider:
         """Classes that are heard or go on, in the order in which they are decided."""
         found = np.flatnonzero(seen.scores >= self._rules.on).tolist()
         return sorted({*found, *self._open}, key=lambda index: int(self._rules.order[index]))
+
+    def _has_passed(self, seen: Seen, index: int, state: State) -> bool:
+        """Whether all that a class did in this window is too long ago to begin an event: mostly so, and soon known."""
+        if state.open is not None:
+            return False
+        window, rule, activations = seen.window, self._rules.of[index], seen.framewise[index]
+        since = state.closed
+        if rule.confirm[0] == 1:  # else older pieces count
+            since = max(since, window.end - rule.hold - 2 * rule.hop - rule.piece)
+        first = max(0, (since - window.start) // rule.piece - 1)
+        newer = activations[first:]
+        return not len(newer) or float(newer.max()) < level_of(activations)
+
+    def _steps(self, seen: Seen) -> Steps:
+        return find_steps(seen.stream.frames_of(seen.window), seen.window.start, self._sizes.hop)
 
     def _state(self, index: int) -> State:
         state = self._states.get(index, IDLE)
@@ -98,7 +116,7 @@ class Decider:
         self._states[index] = state
         (self._open.discard if state.open is None else self._open.add)(index)
 
-    def _heard(self, seen: Seen, index: int, loud: Floats | None) -> Heard:
+    def _heard(self, seen: Seen, index: int, steps: Steps) -> Heard:
         window, sizes, rule = seen.window, self._sizes, self._rules.of[index]
         activations = seen.framewise[index]
         length = sizes.crop * sizes.hop
@@ -118,7 +136,7 @@ class Decider:
             window.start,
             window.end,
             fused,
-            runs if loud is None else tuple(sharpened(run, loud, window.start, sizes.hop) for run in runs),
+            tuple(sharpened(run, steps) for run in runs),
             (*looks, nowhere),
             self._blocked(index),
             self._implied(index),

@@ -65,7 +65,7 @@ class Open:
     @property
     def mean(self) -> float:
         """Mean fused score of the looks that heard it."""
-        return self.total / self.looks
+        return min(self.peak, self.total / self.looks)  # the sum is rounded
 
 
 @dataclass(frozen=True, slots=True)

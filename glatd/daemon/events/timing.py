@@ -59,33 +59,31 @@ def find_runs(
         activations: [F].
         crops: start, end and local score of what was looked at twice.
     """
-    active = np.flatnonzero(activations >= level)
-    if not len(active):
-        return ()
-    parts = np.split(active, np.flatnonzero(np.diff(active) > 1) + 1)
-    return tuple(_run(activations, level, grid, int(part[0]), int(part[-1]), crops) for part in parts)
+    values = activations.tolist()  # a few dozen: plain numbers are faster
+    found = []
+    first = None
+    for index, value in enumerate([*values, -1.0]):
+        if value >= level:
+            first = index if first is None else first
+        elif first is not None:
+            found.append(_run(values, level, grid, first, index - 1, crops))
+            first = None
+    return tuple(found)
 
 
 def _run(
-    activations: Floats, level: float, grid: Grid, first: int, last: int, crops: tuple[tuple[int, int, float], ...]
+    values: list[float], level: float, grid: Grid, first: int, last: int, crops: tuple[tuple[int, int, float], ...]
 ) -> Run:
     middle = grid.start + grid.piece // 2
-    best = first + int(activations[first : last + 1].argmax())
-    at, peak = min(middle + grid.piece * best, grid.end - 1), float(activations[best])
+    best = max(range(first, last + 1), key=values.__getitem__)
+    at, peak = min(middle + grid.piece * best, grid.end - 1), values[best]
     cut, sounding = first <= grid.first, last >= grid.last
     onset = grid.start + grid.piece * first
     if not cut:
-        onset = (
-            middle + grid.piece * (first - 1) + _crossing(activations[first - 1], activations[first], level, grid.piece)
-        )
+        onset = middle + grid.piece * (first - 1) + _crossing(values[first - 1], values[first], level, grid.piece)
     offset = grid.end
     if not sounding:
-        offset = (
-            middle
-            + grid.piece * last
-            + grid.piece
-            - _crossing(activations[last + 1], activations[last], level, grid.piece)
-        )
+        offset = middle + grid.piece * last + grid.piece - _crossing(values[last + 1], values[last], level, grid.piece)
     local = [score for start, end, score in crops if start <= at < end]
     both = (peak, max(local)) if local else (peak, peak)
     return Run(
@@ -99,35 +97,40 @@ def _run(
     )
 
 
-def _crossing(below: np.float32, above: np.float32, level: float, piece: int) -> int:
+def _crossing(below: float, above: float, level: float, piece: int) -> int:
     """Samples from the middle of a frame below the level to where the line to the next crosses it."""
-    return round(piece * float((level - below) / (above - below)))
+    return round(piece * (level - below) / (above - below))
 
 
-def loudness(frames: Floats) -> Floats:
-    """[n] how loud each of n front end's frames [n, M] is, in its own logarithmic unit: the mean over the bands."""
-    mean: Floats = frames.mean(1)
-    return mean
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How much louder the audio is after each frame of a window than before it."""
+
+    rises: Floats  # [n] of the mean over STEP_MEANS frames after it, against those before it
+    least: float  # that is a step
+    start: int  # sample of the first frame
+    hop: int  # samples a frame
 
 
-def sharpened(run: Run, loud: Floats, start: int, hop: int) -> Run:
-    """The run with its onset where the audio steps up, if it does near there.
+def find_steps(frames: Floats, start: int, hop: int) -> Steps:
+    """The steps of a window's log-mel frames [n, M]; loudness is the mean over the bands, in its logarithmic unit."""
+    loud = frames.mean(1)
+    sums = np.concatenate([[0.0], np.cumsum(loud, dtype=np.float64)])
+    middle = sums[STEP_MEANS:-STEP_MEANS]
+    rises = np.zeros(len(loud) + 1)
+    rises[STEP_MEANS:-STEP_MEANS] = (sums[2 * STEP_MEANS :] - middle) - (middle - sums[: -2 * STEP_MEANS])
+    least = max(1e-6, STEP_SHARE * float(loud.max() - loud.min()))
+    return Steps((rises / STEP_MEANS).astype(np.float32), least, start, hop)
 
-    Args:
-        loud: [n] loudness of the window's frames.
-        start: sample of the first.
-        hop: samples a frame.
-    """
-    near = (run.onset - start) // hop
-    first, last = max(STEP_MEANS, near - NEAR), min(len(loud) - STEP_MEANS, near + NEAR + 1)
-    if run.cut or first >= last:
+
+def sharpened(run: Run, steps: Steps) -> Run:
+    """The run with its onset where the audio steps up, if it does near there."""
+    near = (run.onset - steps.start) // steps.hop
+    first = max(0, near - NEAR)
+    part = steps.rises[first : near + NEAR + 1]
+    if run.cut or not len(part):
         return run
-    sums = np.cumsum(loud[first - STEP_MEANS : last + STEP_MEANS], dtype=np.float64)
-    sums = np.concatenate([[0.0], sums])
-    after = sums[2 * STEP_MEANS :] - sums[STEP_MEANS:-STEP_MEANS]
-    before = sums[STEP_MEANS:-STEP_MEANS] - sums[: -2 * STEP_MEANS]
-    steps = (after - before)[: last - first] / STEP_MEANS
-    best = int(steps.argmax())
-    if steps[best] < STEP_SHARE * float(loud.max() - loud.min()) or steps[best] <= 0:
+    best = int(part.argmax())
+    if part[best] < steps.least:
         return run
-    return replace(run, onset=min(start + hop * (first + best), run.at))
+    return replace(run, onset=min(steps.start + steps.hop * (first + best), run.at))
