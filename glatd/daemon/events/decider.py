@@ -54,7 +54,7 @@ class Decider:
         """What it changes that all of a window is quiet: nothing goes on in it."""
         changes: list[tuple[int, Change]] = []
         for index in sorted(self._open, key=lambda index: int(self._rules.order[index])):
-            heard = Heard(window.start, window.end, 0.0, (), (), looked=False)
+            heard = Heard(window.start, window.end, 0.0, (), (), looked=False, since=window.end - self._end)
             state, changed = advance(self._states[index], heard, self._rules.of[index])
             self._keep(index, state)
             changes += [(index, change) for change in changed]
@@ -142,6 +142,7 @@ class Decider:
             self._implied(index),
             any(seen.scores[other] >= self._rules.of[other].off for other in self._rules.below[index]),
             rule.schedule.holds(self._announcer.clock.at(window.end)),
+            since=window.end - self._end,
         )
 
     def _blocked(self, index: int) -> int:

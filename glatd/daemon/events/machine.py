@@ -43,6 +43,7 @@ class Heard:
     promising: bool = False  # whether a class below scores so much that it may be the better name
     scheduled: bool = True
     looked: bool = True  # whether the networks did; the level gate says that all of it is quiet
+    since: int = 0  # samples since the look before; 0 where that is a hop
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,9 @@ def _going_on(state: State, event: Open, heard: Heard, rule: Rule, touched: bool
             return State(closed=closed), [Change("retract", event, "not confirmed by a later look")]
     state = replace(state, open=event)
     if heard.end - event.offset >= rule.hold + rule.hop:
-        state, change = end(state, rule)
+        # The look before heard it until later than this, else it would have ended then.
+        latest = heard.end - (rule.hold + rule.hop + max(rule.hop, heard.since))
+        state, change = end(replace(state, open=replace(event, offset=max(event.offset, latest))), rule)
         return state, [change]
     peak, local, onset = event.told
     news = (

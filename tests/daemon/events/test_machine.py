@@ -88,6 +88,7 @@ def test_what_is_told_is_whole(activations: list[float], scores: list[float], ru
             if change.phase != "update":
                 going = None
             if change.phase == "end":
+                assert change.cause or now - event.offset <= rule.hold + 2 * HOP
                 last = event
     assert going is None
 
