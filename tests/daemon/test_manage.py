@@ -121,7 +121,7 @@ def test_a_file_that_is_read_again_changes_what_it_says_and_nothing_else(tmp_pat
         daemon.write(source("yard", first), source("gate", third), 'uri = "file:no/such.wav"', hop="1.92")
         daemon.reload()
         until(lambda: daemon.said("configuration read again: added such; changed gate"), "reloaded")
-        assert daemon.said("these settings need a restart to change: hop")
+        until(lambda: daemon.said("these settings need a restart to change: hop"), "told of the hop")
         until(lambda: daemon.states().get("gate") == "live", "the changed source")
 
         daemon.config.write_text("[[source]\nuri = 'mic:'", encoding="utf-8")
