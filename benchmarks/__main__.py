@@ -1,4 +1,4 @@
-"""python -m benchmarks [all|daemon|load|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
+"""python -m benchmarks [all|daemon|delivery|load|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
 
 `all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
 """
@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "daemon", "load", "runtimes", "wheels", "render")
+WHAT = ("all", "daemon", "delivery", "load", "runtimes", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -56,6 +56,10 @@ def main() -> None:
         from benchmarks import runtimes
 
         keep("runtimes", runtimes.measure(asked.bundle, asked.data, asked.turns, asked.scenes))
+    if asked.what == "delivery":
+        from benchmarks import delivery
+
+        keep("delivery", delivery.measure())
     if asked.what == "load":
         from benchmarks import load
 

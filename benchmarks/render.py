@@ -11,9 +11,10 @@ def where(head: Row) -> list[str]:
     """What was measured, on what, how to do it again."""
     machine = head["machine"]
     sets = ", ".join(machine["instruction_sets"])
+    model = f", model {head['model']}" if "model" in head else ""
     packages = ", ".join(f"{name} {number}" for name, number in head["versions"].items())
     return [
-        f"`{head['command']}`, {head['date']}, commit {head['commit']}, model {head['model']}.",
+        f"`{head['command']}`, {head['date']}, commit {head['commit']}{model}.",
         f"{machine['cpu']}, {machine['cores']} cores ({sets}), {machine['system']}, "
         f"Python {head['python']}; {packages}.",
         f"Load average before the first measurement: {machine['load_before']}.",
@@ -181,6 +182,31 @@ def twice(network: str, double: Row) -> list[str]:
     ]  # fmt: skip
 
 
+def delivery(result: Row) -> list[str]:
+    """Events through the journal and the publisher."""
+    rows = [
+        row
+        | {
+            "keys": "yes" if row["curve"] else "no",
+            "live": f"{100 * min(row['got_live']) / row['of']:.1f} %",
+            "rate": str(row["asked_per_s"]),
+        }
+        for row in result["runs"]
+    ]
+    return [
+        "## Delivery", "", *where(result),
+        f"Events of 0.4 kB through the journal and the publisher over TCP to {result['subscribers']} subscribers, a "
+        "process each, on the same machine. A pass of the loop is 10 ms; its events are one commit. Late is from when "
+        "an event was made until the slowest subscriber has read it.", "",
+        *table(
+            ["asked for, a second", "keys", "journal_sync", "published a second", "heard live", "late, median ms",
+             "late, p99 ms", "CPU us an event", "caught up afterwards, a second", "load average before"],
+            pick(rows, rate="", keys="", sync="", published_per_s="", live="", late_p50_ms=".1f", late_p99_ms=".1f",
+                 producer_us=".0f", catch_up_per_s="", load_before=".1f"),
+        ),
+    ]  # fmt: skip
+
+
 def wheels(result: Row) -> list[str]:
     """Which platforms have what."""
     columns = list(next(iter(result["wheels"].values())))
@@ -196,7 +222,7 @@ def wheels(result: Row) -> list[str]:
     ]
 
 
-SECTIONS = {"daemon": daemon, "load": load, "runtimes": runtimes, "wheels": wheels}
+SECTIONS = {"daemon": daemon, "load": load, "delivery": delivery, "runtimes": runtimes, "wheels": wheels}
 
 
 def render(folder: Path, out: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 import zmq
 
@@ -28,11 +29,15 @@ class Publisher:
         endpoint: to bind, tcp://ADDRESS:PORT or ipc:///PATH.
         access: the keys of the node; without them only this machine may come in.
 
+    Attributes:
+        packed: gives the payload of a message that was packed before, as the journal's are.
+
     Raises:
         ConfigError: the endpoint is taken, or is none, or others reach it and there are no keys.
     """
 
     def __init__(self, endpoint: str, access: Access = LOCAL) -> None:
+        self.packed: Callable[[Message], bytes | None] = lambda message: None
         self.endpoint = endpoint
         purpose = Purpose("publish", "--publish", "subscribe", LONGEST_TOPIC, SEND_HWM, LINGER_MS)
         self._bound = Endpoint(zmq.XPUB, endpoint, purpose, access)
@@ -50,7 +55,8 @@ class Publisher:
     def __call__(self, message: Message) -> None:
         """Send a message to whoever has subscribed to its topic; never blocks."""
         self._notice()
-        self._socket.send_multipart(pack(message))
+        payload = self.packed(message)
+        self._socket.send_multipart(pack(message) if payload is None else (message.topic.encode(), payload))
 
     def wait_for_subscriber(self, seconds: float, stopped: threading.Event) -> bool:
         """Wait until someone has subscribed, or `stopped` is set; whether someone has."""

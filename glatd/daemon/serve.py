@@ -251,6 +251,8 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             closing_down.enter_context(closing(Publisher(settings.publish, access))) if settings.publish else None
         )
         journal = closing_down.enter_context(kept(settings, access))
+        if publisher is not None:
+            publisher.packed = journal.packed
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))

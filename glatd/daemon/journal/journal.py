@@ -23,7 +23,7 @@ from glatd.daemon.clock import rfc3339
 from glatd.daemon.journal.mark import AHEAD, Mark, MarkFile, State
 from glatd.daemon.journal.schema import NAME, connect, is_damage, migrate
 from glatd.errors import ConfigError, ProtocolError
-from glatd.messages import Event, pack, unpack
+from glatd.messages import Event, Message, pack, unpack
 
 LOCK = "journal.lock"
 RETRY_SECONDS = 1.0  # after it could not be written
@@ -78,6 +78,7 @@ class Journal:
         self.lock = threading.RLock()  # of every write
         self._waiting: deque[Row] = deque()  # that have their offset and are not written
         self._holes: list[Hole] = []  # that are not written
+        self._packed: dict[int, bytes] = {}  # payloads of the last `append` by offset
         self._database: sqlite3.Connection | None = None
         self.generation = 0  # counts databases: whoever reads opens the new one
         self._tried = 0.0
@@ -129,18 +130,24 @@ class Journal:
             self._next += len(events)
             if self._next - 1 > self._upto:
                 self._reserve()
-            self._waiting.extend(
+            rows = [
                 Row(
                     event.offset, now, event.stream, event.mid, pack(event)[1], event.id,
                     event.phase in ("start", "update"),
                 )
                 for event in numbered
-            )  # fmt: skip
+            ]  # fmt: skip
+            self._waiting.extend(rows)
+            self._packed = {row.offset: row.payload for row in rows}
             if not self.trouble or time.monotonic() - self._tried >= RETRY_SECONDS:
                 self._flush()
             while len(self._waiting) > MOST_WAITING:
                 self._lose(self._waiting.popleft())
         return numbered
+
+    def packed(self, message: Message) -> bytes | None:
+        """The payload of an event of the last `append`; None for any other message."""
+        return self._packed.get(message.offset) if isinstance(message, Event) else None
 
     def retry(self) -> None:
         """Write what waits, if there is trouble."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glatd.messages import Event
+from glatd.messages import Event, Message
 
 
 class Numbering:
@@ -19,6 +19,10 @@ class Numbering:
         numbered = [replace(event, offset=self._next + index) for index, event in enumerate(events)]
         self._next += len(events)
         return numbered
+
+    def packed(self, message: Message) -> bytes | None:
+        """Nothing was packed."""
+        return None
 
     def end_unfinished(self) -> list[Event]:
         """Nothing is known of what went on before."""
