@@ -1,4 +1,4 @@
-"""The loop with several streams: overload met rung by rung, batches filled, quiet windows skipped, all of it counted."""
+"""The loop with several streams: overload met rung by rung, batches filled, quiet windows skipped, all counted."""
 
 import threading
 import time
