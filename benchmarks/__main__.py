@@ -1,4 +1,4 @@
-"""python -m benchmarks [all|daemon|delivery|load|runtimes|wheels|render]: measure, write docs/benchmarks/, render.
+"""python -m benchmarks [all|daemon|delivery|events|load|runtimes|wheels|render]: measure into docs/benchmarks/, render.
 
 `all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
 """
@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "daemon", "delivery", "load", "runtimes", "wheels", "render")
+WHAT = ("all", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -64,6 +64,10 @@ def main() -> None:
         from benchmarks import load
 
         keep("load", load.measure(asked.seconds, load.DOUBLE_S, asked.threads))
+    if asked.what == "events":
+        from benchmarks import events
+
+        keep("events", events.measure(asked.data, ROOT / "trainer" / "recipes" / "mn04.toml", asked.scenes))
     if asked.what == "wheels":
         from benchmarks import wheels
 

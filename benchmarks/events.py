@@ -1,8 +1,10 @@
-"""How well events are timed: scenes with one sound of an unseen clip in noise, whose onset is known.
+"""How well events are timed: scenes with one sound of an unseen clip, whose onset is known.
 
-A clip's onset is that of its first 10 ms that are within 20 dB of its loudest, or above the noise where that is less.
+A clip's onset is that of its first 10 ms that are within 20 dB of its loudest, or above the background where that is
+less. The background is noise, or, of busy scenes, noise and another unseen clip over and over.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +36,19 @@ class Scene:
     labels: tuple[str, ...]
 
 
-def make_scene(clip: NDArray[np.float32], labels: tuple[str, ...], rng: np.random.Generator) -> Scene:
-    """The clip at 10 to 30 dB above coloured noise, beginning 6 to 12 s into the scene."""
+def make_scene(
+    clip: NDArray[np.float32], labels: tuple[str, ...], other: NDArray[np.float32] | None, rng: np.random.Generator
+) -> Scene:
+    """The clip at 10 to 30 dB above coloured noise or another clip, beginning 6 to 12 s into the scene."""
     from glatd.trainer.scenes import coloured_noise
 
     power = np.square(clip[: len(clip) // PART * PART].reshape(-1, PART), dtype=np.float64).mean(1)
     snr = rng.uniform(10, 30)  # dB, of the loudest 10 ms
     loud = np.flatnonzero(power >= power.max() * 10 ** (-min(20.0, snr) / 10))
-    noise = coloured_noise(rng, round(SECONDS * RATE)) * np.float32(np.sqrt(power.max()) * 10 ** (-snr / 20))
+    noise = coloured_noise(rng, round(SECONDS * RATE))
+    if other is not None:
+        noise = 0.1 * noise + np.resize(other / np.sqrt(np.square(other).mean()), len(noise))
+    noise *= np.float32(np.sqrt(power.max()) * 10 ** (-snr / 20))
     at = int(rng.uniform(6, 12) * RATE)
     clip = clip[: len(noise) - at]
     noise[at : at + len(clip)] += clip
@@ -49,7 +56,7 @@ def make_scene(clip: NDArray[np.float32], labels: tuple[str, ...], rng: np.rando
     return Scene((noise * level).astype(np.float32), (at + PART * int(loud[0])) / RATE, labels)
 
 
-def scenes(data: Path, recipe_file: Path, count: int) -> list[Scene]:
+def scenes(data: Path, recipe_file: Path, count: int, busy: bool) -> Iterator[Scene]:
     """Scenes of clips that training has not heard, each clip as often as the others."""
     from glatd.trainer.corpus import read_corpus
     from glatd.trainer.dataset import test_clips
@@ -58,15 +65,26 @@ def scenes(data: Path, recipe_file: Path, count: int) -> list[Scene]:
     rng = np.random.default_rng(SEED)
     clips = test_clips(read_corpus(data), read_recipe(recipe_file))
     order = [clips[index] for turn in range(count // len(clips) + 1) for index in rng.permutation(len(clips))]
-    return [make_scene(read_mono(clip.path, RATE), clip.labels, rng) for clip in order[:count]]
+    for clip in order[:count]:
+        others = [other for other in clips if not set(other.labels) & set(clip.labels)]
+        other = read_mono(others[rng.integers(len(others))].path, RATE) if busy else None
+        yield make_scene(read_mono(clip.path, RATE), clip.labels, other, rng)
 
 
-def measure(data: Path, recipe_file: Path, count: int, engine: Engine | None = None) -> dict[str, Any]:
-    """Figures over `count` scenes."""
-    engine = engine or load_engine()
+def measure(data: Path, recipe_file: Path, count: int) -> dict[str, Any]:
+    """Figures over `count` scenes, and as many busy ones, with the default engine and rules."""
+    engine = load_engine()
+    return {
+        name: figures(engine, scenes(data, recipe_file, count, busy), count)
+        for name, busy in (("in_noise", False), ("busy", True))
+    }
+
+
+def figures(engine: Engine, made: Iterable[Scene], count: int) -> dict[str, Any]:
+    """Figures over scenes."""
     errors, first_errors, delays, ends = [], [], [], []
     told = others = windows_over = 0
-    for scene in scenes(data, recipe_file, count):
+    for scene in made:
         tagger = Tagger(engine, top=None, events=EventSettings(), start=0.0)
         messages = [m for at in range(0, len(scene.samples), RATE) for m in tagger.push(scene.samples[at : at + RATE])]
         messages += tagger.finish()
