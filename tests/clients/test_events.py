@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import logging
+import re
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import msgpack
@@ -344,6 +345,31 @@ def memory_mb(pid: int) -> float:
     """Resident memory of a process."""
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmRSS:")[2].split()[0]) / 1000
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_programs_of_the_documentation_run(node: Node, tmp_path: Path, number: int) -> None:
+    text = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
+    program = re.findall(r"```python\n(.*?)```", text, re.S)[number]
+    program = program.replace("tcp://127.0.0.1:5555", node.publish).replace("tcp://127.0.0.1:5557", node.catchup)
+    program = program.replace('"heard.db"', f'"{tmp_path}/heard.db"').replace('"doorbell', f'"{tmp_path}/doorbell')
+    node.say(3)
+    node.say(4, label="Truck")
+    with started([sys.executable, "-u", "-c", program]) as running:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until and len(running.lines) < 7 and rows(tmp_path / "heard.db") < 7:
+            time.sleep(0.1)
+        assert running.process.poll() is None, running.errors
+        assert max(len(running.lines), rows(tmp_path / "heard.db")) == 7
+
+
+def rows(database: Path) -> int:
+    """Of the table in the documentation's program."""
+    if not database.exists():
+        return 0
+    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):
+        return int(connection.execute("SELECT count(*) FROM heard").fetchone()[0])
+    return 0
 
 
 def test_a_request_that_is_too_long_ends_in_a_hang_up(node: Node) -> None:
