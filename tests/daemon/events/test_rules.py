@@ -1,14 +1,18 @@
 """Rules: what a configuration says, checked, and resolved for every class of a stream."""
 
+import dataclasses
+import json
 import time
 from pathlib import Path
 
 import pytest
 
+from glatd.config import build
 from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.events.schedule import Schedule
-from glatd.daemon.events.settings import EventSettings
-from glatd.daemon.settings import read_settings
+from glatd.daemon.events.settings import EventSettings, RuleSettings
+from glatd.daemon.replay import RECORDED
+from glatd.daemon.settings import Settings, read_settings
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
 from glatd.labels import class_index
@@ -130,3 +134,13 @@ def test_what_the_engine_cannot_do_is_refused_by_name(engine: Engine, tmp_path: 
 def test_a_schedule(span: str, days: tuple[str, ...], when: str, holds: bool) -> None:
     second = time.mktime(time.strptime(when, "%Y-%m-%d %H:%M"))
     assert Schedule.read(span, days).holds(second) is holds
+
+
+def test_a_recording_keeps_the_rules_that_it_was_made_by() -> None:
+    """In its header, which is JSON; a replay takes them from there."""
+    of = EventSettings(on=0.7, confirm=(2, 9), rule=(RuleSettings(labels=("Dog",), days=("mon",)), RuleSettings()))
+    settings = Settings(events=of)
+    header = json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert "events" in RECORDED
+    assert build(Settings, {"events": header["events"]}, "recording.json").events == of
+    assert hash(settings) == hash(dataclasses.replace(settings))  # replays with equal settings share an engine
