@@ -14,6 +14,7 @@ def main(path: str, publish: str, catchup: str) -> None:
     """Write down every event, until killed."""
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")  # enough for a kill
     with database:
         database.execute(
             "CREATE TABLE IF NOT EXISTS heard (session TEXT, number INTEGER, phase TEXT, cause TEXT, offset INTEGER)"

@@ -24,6 +24,8 @@ from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.reader import REMOVED
 from glatd.daemon.journal.upkeep import Upkeep
 from glatd.daemon.publish import Publisher
+from glatd.daemon.security import keyring
+from glatd.daemon.security.access import LOCAL, Access, make_access
 from glatd.errors import ConfigError, DataError
 from glatd.labels import audioset
 from glatd.messages import Event
@@ -39,8 +41,8 @@ MIDS = {label.name: label.mid for label in audioset()}
 class Node:
     """What the daemon has of events, in this process."""
 
-    def __init__(self, folder: Path, name: str = "edge-1", session: str = "s1") -> None:
-        self.folder, self.name, self.session = folder, name, session
+    def __init__(self, folder: Path, name: str = "edge-1", session: str = "s1", access: Access = LOCAL) -> None:
+        self.folder, self.name, self.session, self._access = folder, name, session, access
         self.publish, self.catchup = free_endpoint(), free_endpoint()
         self._number = 0
         self.start()
@@ -49,8 +51,8 @@ class Node:
         """Open everything."""
         self._parts = ExitStack()
         self.journal = self._parts.enter_context(closing(Journal(self.folder)))
-        self.publisher = self._parts.enter_context(closing(Publisher(self.publish)))
-        self._parts.enter_context(closing(CatchUp(self.catchup, self.journal, self.name)))
+        self.publisher = self._parts.enter_context(closing(Publisher(self.publish, self._access)))
+        self._parts.enter_context(closing(CatchUp(self.catchup, self.journal, self.name, self._access)))
 
     def say(self, count: int = 1, stream: str = "yard", label: str = "Dog", live: bool = True) -> None:
         """Publish events; with live=False they are dropped on the way."""
@@ -279,6 +281,21 @@ def request(node: Node, payload: object) -> dict[str, object]:
         assert socket.poll(10_000)
         reply: dict[str, object] = msgpack.unpackb(socket.recv())
         return reply
+
+
+def test_a_node_with_keys(tmp_path: Path) -> None:
+    ring = tmp_path / "keys"
+    keyring.init(ring)
+    good, other = keyring.add(ring, "door", ["subscribe"]), keyring.add(ring, "remote", ["control"])
+    with closing(Node(tmp_path / "journal", access=make_access(str(ring), False))) as node:
+        node.say(3)
+        with listen(node, keys=good) as events:
+            assert take(events, 3) == [1, 2, 3]
+            node.say(1)
+            assert take(events, 1) == [4]
+        for keys in (other, None):
+            with listen(node, keys=keys) as events, pytest.raises(ConfigError, match=r"refuses|asks for keys"):
+                next(events)
 
 
 def test_the_wire(node: Node) -> None:
