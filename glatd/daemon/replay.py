@@ -178,6 +178,7 @@ class Replay:
                 resolve(part.settings.events, engine.manifest.labels, engine.sizes, 1, "")
                 assemblies[part.settings] = Assembly(part.settings, engine)
                 assemblies[part.settings].session = assemblies[first].session
+                assemblies[part.settings].journal = assemblies[first].journal  # one sequence of offsets
         made = {part.engine for part in self._parts} - {"", engine.manifest.hash}
         if made and self._expected is None:
             others = ", ".join(sorted(made))
