@@ -119,7 +119,7 @@ def advance(state: State, heard: Heard, rule: Rule, trace: list[Gate] | None = N
             touched = True
             continue
         if event is not None:
-            state, change = end(state, rule)
+            state, change = end(_not_too_late(state, heard, rule, bout[0].onset - rule.hold), rule)
             changes.append(change)
             bout = _clipped(bout, state.closed)
             state = replace(state, pieces=_pieces(state, heard, rule, [bout]))
@@ -132,9 +132,13 @@ def advance(state: State, heard: Heard, rule: Rule, trace: list[Gate] | None = N
     if not bouts and trace is not None:
         trace.append(Gate("on", heard.fused >= rule.on, heard.fused, rule.on))
         trace.append(Gate("active somewhere", False, max((run.peak for run in heard.runs), default=0.0), 0.0))
-    if state.open is not None and not any(change.phase == "start" for change in changes):
-        state, change_ = _going_on(state, state.open, heard, rule, touched)
-        changes += change_
+    event = state.open
+    if event is not None and heard.end - event.offset >= rule.hold + rule.hop and event.told_at == heard.end:
+        state, change = end(state, rule)  # it was found late
+        changes.append(change)
+    elif event is not None and event.told_at != heard.end:
+        state, news = _going_on(state, event, heard, rule, touched)
+        changes += news
     return state, changes
 
 
@@ -260,9 +264,7 @@ def _going_on(state: State, event: Open, heard: Heard, rule: Rule, touched: bool
             return State(closed=closed), [Change("retract", event, "not confirmed by a later look")]
     state = replace(state, open=event)
     if heard.end - event.offset >= rule.hold + rule.hop:
-        # The look before heard it until later than this, else it would have ended then.
-        latest = heard.end - (rule.hold + rule.hop + max(rule.hop, heard.since))
-        state, change = end(replace(state, open=replace(event, offset=max(event.offset, latest))), rule)
+        state, change = end(_not_too_late(state, heard, rule, EVER), rule)
         return state, [change]
     peak, local, onset = event.told
     news = (
@@ -272,6 +274,15 @@ def _going_on(state: State, event: Open, heard: Heard, rule: Rule, touched: bool
         return state, []
     event = replace(event, told=(event.peak, event.evidence.local, event.onset), told_at=heard.end)
     return replace(state, open=event), [Change("update", event)]
+
+
+def _not_too_late(state: State, heard: Heard, rule: Rule, most: int) -> State:
+    """The look before heard the event until later than this, else it would have ended then: so much is taken back."""
+    least = min(most, heard.end - (rule.hold + rule.hop + max(rule.hop, heard.since)))
+    event = state.open
+    if event is None or event.offset >= least:
+        return state
+    return replace(state, open=replace(event, offset=least))
 
 
 def _evidence(before: Evidence | None, heard: Heard, onset: int, bout: tuple[Run, ...]) -> Evidence:
