@@ -37,6 +37,9 @@ def connect() -> Any | None:
     try:
         import pulsectl  # late: it loads libpulse
 
+        # pulsectl 24.12 keeps a view of the sample format in memory of libpulse's that is freed when its callback
+        # returns: a rate of 0 was read now and then. This hook of its is called before.
+        pulsectl.PulseSourceInfo._init_from_struct = _keep_format
         server = pulsectl.Pulse("glatd", connect=False)
         server.connect(autospawn=False, wait=False)
     except Exception:  # no module, no library (OSError), no server (PulseError)
@@ -54,8 +57,12 @@ def list_sources() -> list[ServerSource]:
     return [_source(entry) for entry in entries if entry.proplist.get("device.class") != "monitor"]
 
 
+def _keep_format(entry: Any, struct: Any) -> None:
+    entry.rate, entry.channels = int(struct.sample_spec.rate), int(struct.sample_spec.channels)
+
+
 def _source(entry: Any) -> ServerSource:
-    return ServerSource(entry.name, entry.sample_spec.rate, entry.sample_spec.channels, tuple(entry.channel_list))
+    return ServerSource(entry.name, entry.rate, entry.channels, tuple(entry.channel_list))
 
 
 def _asked(question: Callable[[], T]) -> T | None:
