@@ -7,10 +7,14 @@ one row a node; rows without an index are nodes of the ontology that are no labe
 import csv
 import difflib
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import TypeVar
 
 from glatd.errors import ConfigError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,7 @@ def class_index(name: str) -> int:
     Raises:
         ConfigError: no such label; the nearest name is in the message.
     """
-    index = _index().get(name)
-    if index is None:
-        near = difflib.get_close_matches(name, _index(), 1, 0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"unknown label {name!r}{hint}")
-    return index
+    return _known(_index(), name, "label")
 
 
 @functools.cache
@@ -66,12 +65,16 @@ def node_mid(name: str) -> str:
     Raises:
         ConfigError: no such node; the nearest name is in the message.
     """
-    mid = _mids().get(name)
-    if mid is None:
-        near = difflib.get_close_matches(name, _mids(), 1, 0.5)
+    return _known(_mids(), name, "label or group")
+
+
+def _known(table: Mapping[str, T], name: str, what: str) -> T:
+    """What `table` has for a display name; an error that names the nearest one if it has nothing."""
+    if name not in table:
+        near = difflib.get_close_matches(name, table, 1, 0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"unknown label or group {name!r}{hint}")
-    return mid
+        raise ConfigError(f"unknown {what} {name!r}{hint}")
+    return table[name]
 
 
 @functools.cache

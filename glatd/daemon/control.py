@@ -7,14 +7,13 @@ else; with keys a client needs the right to control.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from typing import Any
 
 import msgpack
 import zmq
 
+from glatd.daemon.answering import Answering
 from glatd.daemon.endpoint import Endpoint, Purpose
 from glatd.daemon.security.access import LOCAL, Access, is_local
 from glatd.errors import ConfigError, GlatdError, ProtocolError
@@ -43,7 +42,7 @@ log = logging.getLogger("glatd.control")
 Command = Callable[..., Mapping[str, Any]]
 
 
-class Control:
+class Control(Answering):
     """Answers requests until it is closed.
 
     Args:
@@ -58,37 +57,14 @@ class Control:
 
     def __init__(self, endpoint: str, commands: Mapping[str, Command], access: Access = LOCAL) -> None:
         check_private(endpoint, access)
-        self._access = access
-        self.endpoint = endpoint
         self._commands = commands
-        self._stopped = threading.Event()
-        self._bound = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
-        self._thread.start()
-        self._bound.wait()
-        if self._error is not None:
-            self._thread.join()
-            raise self._error
-
-    def close(self) -> None:
-        """Answer no more; waits for a request that is being done, for a second at most."""
-        self._stopped.set()
-        self._thread.join(1.0)
-
-    def _run(self) -> None:
         purpose = Purpose("be controlled", "control", "control", LARGEST_REQUEST, WAITING, LINGER_MS)
-        try:
-            bound = Endpoint(zmq.ROUTER, self.endpoint, purpose, self._access)
-        except BaseException as error:  # it is raised again in the thread that made this
-            self._error = error
-            return
-        finally:
-            self._bound.set()
-        with closing(bound):
-            while not self._stopped.is_set():
-                if bound.socket.poll(POLL_MS) and (frames := bound.receive()):
-                    self._answer(bound.socket, frames)
+        super().__init__("control", endpoint, purpose, access, leave=1.0)
+
+    def _serve(self, bound: Endpoint) -> None:
+        while not self._stopped.is_set():
+            if bound.socket.poll(POLL_MS) and (frames := bound.receive()):
+                self._answer(bound.socket, frames)
 
     def _answer(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
         # [who] and, from a REQ socket, an empty frame; then the request.

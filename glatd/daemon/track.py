@@ -77,7 +77,7 @@ class Track:
             self._gate.reset()
         while self.due is None and (window := stream.window_due()) is not None:
             # Asked for every window: it must know all hops.
-            quiet = self._gate.quiet(loudest(stream.newest(window)), self.busy)
+            quiet = self._gate.setting is not None and self._gate.quiet(loudest(stream.newest(window)), self.busy)
             if not stream.publishable(window):
                 continue
             if (window.end_frame // stream.hop + self._turn) % rung.every and not stream.finished:

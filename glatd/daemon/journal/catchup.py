@@ -10,13 +10,14 @@ takes more than half of its time from the daemon; sizes and queues are bounded.
 import fnmatch
 import logging
 import sqlite3
-import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import msgpack
 import zmq
 
+from glatd.daemon.answering import Answering
 from glatd.daemon.endpoint import Endpoint, Purpose
 from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.reader import Batch, Reader
@@ -55,7 +56,7 @@ class Request:
         )
 
 
-class CatchUp:
+class CatchUp(Answering):
     """Answers requests until it is closed.
 
     Args:
@@ -68,41 +69,18 @@ class CatchUp:
     """
 
     def __init__(self, endpoint: str, journal: Journal, node: str, access: Access = LOCAL) -> None:
-        self.endpoint, self._journal, self._node, self._access = endpoint, journal, node, access
-        self._stopped, self._bound = threading.Event(), threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="catchup", daemon=True)
-        self._thread.start()
-        self._bound.wait()
-        if self._error is not None:
-            self._thread.join()
-            raise self._error
+        self._journal, self._node = journal, node
+        super().__init__("catchup", endpoint, PURPOSE, access, leave=2.0)
 
-    def close(self) -> None:
-        """Answer no more."""
-        self._stopped.set()
-        self._thread.join(2.0)
-
-    def _run(self) -> None:
-        try:
-            endpoint = Endpoint(zmq.ROUTER, self.endpoint, PURPOSE, self._access)
-        except BaseException as error:  # it is raised again in the thread that made this
-            self._error = error
-            return
-        finally:
-            self._bound.set()
-        reader = Reader(self._journal)
-        try:
+    def _serve(self, bound: Endpoint) -> None:
+        with closing(Reader(self._journal)) as reader:
             while not self._stopped.is_set():
-                if endpoint.socket.poll(POLL_MS):
+                if bound.socket.poll(POLL_MS):
                     began = time.monotonic()
-                    frames = endpoint.receive()
+                    frames = bound.receive()
                     if frames:
-                        self._answer(endpoint.socket, reader, frames)
+                        self._answer(bound.socket, reader, frames)
                     self._stopped.wait(min(time.monotonic() - began, LONGEST_REST))
-        finally:
-            reader.close()
-            endpoint.close()
 
     def _answer(self, router: zmq.Socket[bytes], reader: Reader, frames: list[bytes]) -> None:
         # [who] and, from a REQ socket, an empty frame; then the request.
