@@ -177,8 +177,9 @@ class Decider:
         wall = said.clock.at(now)
         ended = change.phase == "end"
         if change.phase == "start":
-            # A stream that is removed and added again starts anew at sample 0, but not at the same time.
-            began = f"{said.node}/{said.session}/{said.name}/{label.mid}/{event.began}/{wall}"
+            # Without the session, so that every replay of a recording gives an event the same id. A stream that is
+            # removed and added again starts anew at sample 0, but not at the same time.
+            began = f"{said.node}/{said.name}/{label.mid}/{event.began}/{wall}"
             self._ids[index] = hashlib.sha256(began.encode()).hexdigest()[:20]
         return Event(
             said.node,
