@@ -122,7 +122,9 @@ def test_a_live_run_and_its_replay_agree(recorded: Path, replayed: list[dict[str
     assert sum(gap["end"] - gap["start"] for gap in gaps) / 32_000 == pytest.approx(OUTAGE_S, abs=3.0)
     live = {(m["stream"], m["end"]): m for m in said if m["type"] == "tags"}
     again = {(m["stream"], m["end"]): m for m in replayed if m["type"] == "tags"}
-    begun = [{(m["stream"], m["label"], m["onset"]) for m in run if m.get("phase") == "start"} for run in (said, replayed)]
+    begun = [
+        {(m["stream"], m["label"], m["onset"]) for m in run if m.get("phase") == "start"} for run in (said, replayed)
+    ]
     # The replay also looks at what the live run was stopped in.
     assert {stream for stream, *_ in begun[0]} == {"hall", "yard"} and begun[0] <= begun[1]
     assert live.keys() <= again.keys() and len(live) > 10
