@@ -9,7 +9,8 @@ import click
 import pytest
 
 import glatd
-from glatd.cli import cli, read_speed
+from glatd.cli import cli
+from glatd.cli.tag import read_speed
 from glatd.errors import ConfigError
 
 HEAVY = ("numpy", "av", "openvino", "soxr", "sounddevice", "zmq", "msgpack", "torch", "glatd.daemon", "glatd.engines")

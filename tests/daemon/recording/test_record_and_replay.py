@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glatd import cli
+from glatd.cli import replay as replay_command
 from glatd.daemon.recording.layout import HEADER, SAID
 from glatd.daemon.recording.lines import read_lines
 from glatd.errors import GlatdError
@@ -81,7 +81,7 @@ def replay(*arguments: str | Path) -> CompletedProcess[str]:
     try:
         with redirect_stdout(out), redirect_stderr(err):
             try:
-                code = cli.replay.main([str(part) for part in arguments], standalone_mode=False)
+                code = replay_command.main([str(part) for part in arguments], standalone_mode=False)
             except GlatdError as error:
                 tell(error)
                 code = error.exit_code

@@ -1,0 +1,5 @@
+"""`python -m glatd.cli`."""
+
+from glatd.cli import main
+
+main()
