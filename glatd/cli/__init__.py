@@ -5,6 +5,7 @@ import sys
 import click
 
 import glatd
+from glatd.cli.bridge import bridge
 from glatd.cli.engine import engine
 from glatd.cli.keys import keys
 from glatd.cli.machine import check, devices, doctor
@@ -25,7 +26,7 @@ def cli(log_format: str) -> None:
     set_up_logging(log_format)
 
 
-for command in (run, replay, listen, control, devices, check, doctor, keys, engine, train):
+for command in (run, replay, listen, control, bridge, devices, check, doctor, keys, engine, train):
     cli.add_command(command)
 
 
