@@ -6,8 +6,9 @@ from typing import Any
 import msgpack
 import zmq
 
-from glatd.clients.joining import Reply
 from glatd.clients.keys import Handshakes, Keys, use_keys
+from glatd.clients.reply import Reply
+from glatd.clients.waiting import readable
 from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Event, from_map
@@ -27,7 +28,6 @@ class Link:
 
     Attributes:
         node: its name, once it has answered.
-        refused: what the node said when it could not answer last; empty otherwise.
 
     Raises:
         ConfigError: no endpoint that ZeroMQ understands.
@@ -37,7 +37,7 @@ class Link:
         self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None, stream: str, label: str
     ) -> None:
         check_port(endpoint)
-        self.endpoint, self.node, self.refused = endpoint, "", ""
+        self.endpoint, self.node = endpoint, ""
         self.socket = context.socket(zmq.DEALER)
         self.socket.linger, self.socket.ipv6 = 0, True
         self.socket.immediate = True  # nothing waits for a daemon that is away: it would be asked twice
@@ -58,6 +58,11 @@ class Link:
             raise ConfigError(
                 f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under catchup"
             ) from error
+
+    @property
+    def monitor(self) -> "zmq.Socket[bytes]":
+        """Can be read when `check` has something to look at."""
+        return self._handshakes.monitor
 
     @property
     def waits(self) -> bool:
@@ -82,23 +87,23 @@ class Link:
         self._asked, self._since = (start, epoch), time.monotonic()
         return True
 
-    def receive(self) -> tuple[Reply, int, int] | None:
+    def receive(self) -> tuple[Reply, int, int] | str | None:
         """The answer to what was asked last, if it has come: reply, offset and epoch that were asked.
+
+        A text is what the node says that cannot answer.
 
         Raises:
             ProtocolError: bytes that are no reply, or of a newer version.
-            ConfigError: the node understood the request and refuses it.
         """
-        while self.socket.poll(0):
+        while readable(self.socket):
             frames = self.socket.recv_multipart()
             number, reply = parse_reply(frames)
             if number != self._number or self._asked is None:
                 continue
             (start, epoch), self._asked = self._asked, None
             if isinstance(reply, str):
-                self.refused = reply
-                return None
-            self.refused, self.node, self.silent = "", reply.node, 0.0
+                return reply
+            self.node, self.silent = reply.node, 0.0
             return reply, start, epoch
         return None
 

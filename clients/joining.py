@@ -5,9 +5,12 @@ Pure: it is told what came, and says what is ready and what to ask for.
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from glatd.clients.cursor import Position
+from glatd.clients.reply import Reply
+from glatd.clients.searching import Search
 from glatd.messages import Event
 
 MOST_HELD = 1000  # live events behind a hole; those beyond are asked for later
@@ -18,7 +21,8 @@ WENT_BACK = "the node's journal went back"
 NEW_SESSION = "the node was started again, and keeps no journal"
 NOT_HEARD = "missed, and there is no catch-up to ask"
 
-Fresh = Literal["first", "now"]  # where a node begins that was never heard: at all that it keeps, or at what comes
+# Where a node begins that was never heard: at all that it keeps, at what comes, or at what was told since then.
+Fresh = Literal["first", "now"] | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,12 @@ class Loss:
     stop: int
     cause: str
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a node's catch-up answers."""
-
-    node: str
-    journal: str  # id of its sequence of offsets
-    first: int  # the oldest offset that it keeps
-    last: int  # the newest that it gave out
-    next: int  # where to go on asking
-    holes: tuple[tuple[int, int, str], ...]  # start, stop, cause
-    events: tuple[Event, ...]
+    def __str__(self) -> str:
+        if self.start == self.stop:
+            return f"{self.node}: {self.cause}; what it has now is heard from its beginning"
+        one = self.stop == self.start + 1
+        which = f"event {self.start} is" if one else f"events {self.start} to {self.stop - 1} are"
+        return f"{self.node}: {which} lost: {self.cause}"
 
 
 class Joiner:
@@ -52,28 +50,35 @@ class Joiner:
         linked: whether there is a catch-up to ask.
 
     Attributes:
-        ready: what is next, each with the position that it leads to.
+        ready: what is next, each with the position that it leads to; None for events that the node was not asked for,
+            because of a filter.
         repeats: events that came more than once.
         epoch: of the node's sessions as far as they are known; a reply to what was asked in an earlier one is void.
     """
 
     def __init__(self, node: str, position: Position | None, fresh: Fresh = "first", linked: bool = True) -> None:
         self.node, self.linked, self._fresh = node, linked, fresh
-        self.ready: deque[tuple[Position, Event | Loss]] = deque()
+        self.ready: deque[tuple[Position, Event | Loss | None]] = deque()
         self.repeats = self.epoch = 0
         self._journal = position.journal if position else ""
         self._next = position.offset + 1 if position else 0  # 0: not known yet
         self._held: dict[int, Event] = {}
         self._highest = 0
         self._settled = False
+        self._search = Search(rfc3339(fresh)) if isinstance(fresh, datetime) else None
         self._sessions: deque[str] = deque(maxlen=MOST_SESSIONS)  # whose numbers are known to go on from ours
         self._unsure: set[str] = set()  # that came, and may count anew
 
-    def wanted(self) -> tuple[int, bool] | None:
-        """The offset to ask from, and whether events are wanted or only where the node stands; None for nothing."""
+    def wanted(self) -> tuple[int, int | None] | None:
+        """The offset to ask from, and for how many events: 0 for where the node stands, None for all that there are.
+
+        None for nothing.
+        """
         if not self.linked or self._settled:
             return None
-        return (self._next, True) if self._next else (1, False)
+        if self._next:
+            return self._next, None
+        return self._search.wanted() if self._search else (1, 0)
 
     @property
     def new(self) -> bool:
@@ -120,9 +125,7 @@ class Joiner:
         self._unsure.clear()
         self._settled = False
         if not self._next:
-            self._journal = reply.journal
-            self._next = reply.first if self._fresh == "first" else reply.last + 1
-            self._settled = self._next > max(reply.last, self._highest)
+            self._begin(reply)
         elif self._journal and reply.journal != self._journal:
             self._restart(reply, reply.first, NEW_JOURNAL)
         elif asked > reply.last + 1:
@@ -133,6 +136,17 @@ class Joiner:
             self._settled = self._next > max(reply.last, self._highest)
         self._drain()
 
+    def _begin(self, reply: Reply) -> None:
+        begin = reply.first if self._fresh == "first" else reply.last + 1
+        if self._search is not None:
+            found = self._search.take(reply)
+            if found is None:
+                return
+            begin = found
+        self._journal = reply.journal
+        self._pass(begin)
+        self._settled = self._next > max(reply.last, self._highest)
+
     def _take(self, reply: Reply) -> None:
         holes = deque(reply.holes)
         for event in reply.events:
@@ -142,7 +156,13 @@ class Joiner:
                 self._tell(event)
         for hole in holes:
             self._lose(*hole)
-        self._next = max(self._next, reply.next)
+        if reply.next > self._next:
+            self._pass(reply.next)
+
+    def _pass(self, following: int) -> None:
+        """Nothing that is wanted comes before an offset: whoever remembers it need not ask for that again."""
+        self._next = following
+        self.ready.append((Position(self._journal, following - 1), None))
 
     def _restart(self, reply: Reply, first: int, cause: str) -> None:
         """Other events have our numbers now."""
@@ -190,3 +210,8 @@ class Joiner:
             if start < stop:
                 self.ready.append((Position(self._journal, stop - 1), Loss(self.node, start, stop, cause)))
             self._next = stop
+
+
+def rfc3339(time: datetime) -> str:
+    """A time as messages tell it; one without a zone is this machine's."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

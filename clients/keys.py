@@ -125,6 +125,11 @@ class Handshakes:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
 
+    @property
+    def monitor(self) -> "zmq.Socket[bytes]":
+        """Can be read when `check` has something to look at."""
+        return self._monitor
+
     def wait(self, milliseconds: int | None) -> bool:
         """Wait until the socket can be read; whether it can. What has come is read before a refusal is told.
 

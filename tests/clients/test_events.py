@@ -252,7 +252,7 @@ def test_stopping_and_timeouts(node: Node) -> None:
         assert list(events) == []
     with pytest.raises(ConfigError, match="timeout = -1"):
         listen(node, timeout=-1)
-    with pytest.raises(ConfigError, match=r'fresh = .* must be "first" or "now"'):
+    with pytest.raises(ConfigError, match=r'fresh = .* must be "first", "now" or a datetime'):
         listen(node, fresh="later")
     with pytest.raises(ConfigError, match="cannot connect"):
         EventStream("garbage")
@@ -263,7 +263,7 @@ def test_stopping_and_timeouts(node: Node) -> None:
 def test_a_wrong_catch_up_is_told(
     node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glatd.clients.events.PATIENCE_S", 0.2)
+    monkeypatch.setattr("glatd.clients.receiving.PATIENCE_S", 0.2)
     with (
         caplog.at_level(logging.WARNING),
         EventStream(node.publish, "tcp://127.0.0.1:1", timeout=1.0) as events,
