@@ -58,6 +58,8 @@ class BridgeSettings:
     keys: str = ""  # file that `glatd keys add` made for this bridge
     stream: str = "*"  # glob of the streams that are wanted
     label: tuple[str, ...] = ()  # classes or groups that are wanted; all when empty
+    phase: tuple[str, ...] = ()  # "start", "update", "end", "retract"; all when empty
+    least: float = 0.0  # score from which events are wanted
     fresh: Literal["first", "now"] = "now"  # where it begins: with all that the journal keeps, or with what comes
 
 
@@ -248,6 +250,8 @@ class Bridge(ABC):
                 behind,
                 stream=wanted.stream,
                 label=wanted.label,
+                phase=wanted.phase,
+                least=wanted.least,
                 fresh=wanted.fresh,
                 lost=self.lost,
                 timeout=TURN_S,
