@@ -1,4 +1,4 @@
-"""Tell a running glatd to add, remove or mute a stream: one request, one reply."""
+"""Tell a running glatd to add, remove or mute a stream, or to change a rule: one request, one reply."""
 
 import os
 from contextlib import closing
@@ -30,7 +30,8 @@ def ask(
 
     Args:
         endpoint: what the daemon's configuration says under `control`.
-        do: version, list, reload; add (source=); remove, mute, unmute (stream=).
+        do: version, list, reload; add (source=); remove, mute, unmute (stream=); rules (stream=, label=);
+            set (stream=, label=, key=, value=).
         timeout: seconds to wait.
         keys: of this client, or the file that `glatd keys add` made for it.
 

@@ -7,19 +7,27 @@ from typing import Any
 from glatd.errors import ConfigError
 
 # What each request takes, and how the reply begins.
-REQUESTS = {
-    "version": ("", "glatd"),
-    "list": ("", ""),
-    "add": ("source", "added"),
-    "remove": ("stream", "removed"),
-    "mute": ("stream", "muted"),
-    "unmute": ("stream", "unmuted"),
-    "reload": ("", "reloaded"),
+REQUESTS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "version": ((), "glatd"),
+    "list": ((), ""),
+    "add": (("source",), "added"),
+    "remove": (("stream",), "removed"),
+    "mute": (("stream",), "muted"),
+    "unmute": (("stream",), "unmuted"),
+    "reload": ((), "reloaded"),
+    "rules": (("stream", "label"), ""),
+    "set": (("stream", "label", "key", "value"), ""),
+}
+_NEEDED = {
+    ("source",): "[NAME=]URI, for example yard=mic:USB",
+    ("stream",): "the NAME of a stream; see list",
+    ("stream", "label"): "a stream and a class or group, for example yard Dog",
+    ("stream", "label", "key", "value"): "a stream, a class or group, a key and its value, for example yard Dog on 0.7",
 }
 _FIRST = ("stream", "state")  # columns that stand before the others
 
 
-def values(do: str, what: str | None) -> dict[str, str]:
+def values(do: str, *what: str | None) -> dict[str, str]:
     """The values of a request.
 
     Raises:
@@ -28,14 +36,12 @@ def values(do: str, what: str | None) -> dict[str, str]:
     if do not in REQUESTS:
         raise ConfigError(f"unknown request {do!r}; known: {', '.join(REQUESTS)}")
     takes, _ = REQUESTS[do]
-    if not takes:
-        if what is not None:
-            raise ConfigError(f"{do} takes nothing, not {what!r}; leave it out")
-        return {}
-    if what is None:
-        example = "[NAME=]URI, for example yard=mic:USB" if takes == "source" else "the NAME of a stream; see list"
-        raise ConfigError(f"{do} needs {example}")
-    return {takes: what}
+    given = [one for one in what if one is not None]
+    if len(given) > len(takes):
+        raise ConfigError(f"{do} takes {' '.join(takes) or 'nothing'}, not {given[len(takes)]!r}; leave it out")
+    if len(given) < len(takes):
+        raise ConfigError(f"{do} needs {_NEEDED[takes]}")
+    return dict(zip(takes, given, strict=True))
 
 
 def lines(do: str, reply: Mapping[str, Any], form: str) -> Iterator[str]:
@@ -44,6 +50,9 @@ def lines(do: str, reply: Mapping[str, Any], form: str) -> Iterator[str]:
         yield json.dumps(reply, ensure_ascii=False, default=str)
     elif do == "list":
         yield from _table(reply.get("streams", []))
+    elif do in ("rules", "set"):
+        rest = ", ".join(f"{key} {json.dumps(value)}" for key, value in reply.items() if key not in ("stream", "label"))
+        yield f"{reply.get('stream')} {reply.get('label')}: {rest}"
     else:
         said = [
             ", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in reply.values() if value

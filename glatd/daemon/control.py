@@ -1,4 +1,4 @@
-"""The control socket: streams are added, removed and muted while the daemon runs.
+"""The control socket: streams are added, removed and muted, and their rules changed, while the daemon runs.
 
 A ROUTER in a thread of its own. A request is one msgpack map `{"v": 1, "do": NAME, ...}`, its reply
 `{"v": 1, "ok": true, ...}` or `{"v": 1, "ok": false, "error": TEXT}`; what was asked for has been done when the
@@ -34,6 +34,8 @@ REQUESTS: Mapping[str, tuple[str, ...]] = {
     "remove": ("stream",),
     "mute": ("stream",),
     "unmute": ("stream",),
+    "rules": ("stream", "label"),
+    "set": ("stream", "label", "key", "value"),
 }
 
 log = logging.getLogger("glatd.control")

@@ -12,6 +12,8 @@ import numpy as np
 
 from glatd.daemon.batching import choose, sleep_until
 from glatd.daemon.clock import SystemClock
+from glatd.daemon.events.decider import Decider
+from glatd.daemon.events.rules import Rules
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.overload import Overload
 from glatd.daemon.tagging import Seen, make_frames, see
@@ -115,7 +117,7 @@ class Loop:
         Raises:
             ConfigError: there is no such stream.
         """
-        track = self._track(name)
+        track = self.track(name)
         track.left = time.monotonic()
         track.worker.stop()
 
@@ -125,7 +127,20 @@ class Loop:
         Raises:
             ConfigError: there is no such stream.
         """
-        self._track(name).worker.muted = muted
+        self.track(name).worker.muted = muted
+
+    def change(self, name: str, rules: Rules) -> Track:
+        """Decide on the events of a stream by other rules from now on; the stream. In the loop's thread (`ask`).
+
+        Raises:
+            ConfigError: there is no such stream.
+        """
+        track = self.track(name)
+        if track.decider is None:
+            track.decider = Decider(track.announcer, rules)
+        else:
+            self.tell_events(track.decider.change(rules))
+        return track
 
     def run(self) -> None:
         """Start the sources and stay until the end."""
@@ -279,7 +294,12 @@ class Loop:
         if removed:
             del self.tracks[track.name]
 
-    def _track(self, name: str) -> Track:
+    def track(self, name: str) -> Track:
+        """A stream that has not ended. In the loop's thread (`ask`).
+
+        Raises:
+            ConfigError: there is no such stream.
+        """
         track = self.tracks.get(name)
         if track is None or track.ended:
             known = ", ".join(sorted(track.name for track in self.live())) or "none"

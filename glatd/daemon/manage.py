@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import glatd
 from glatd.daemon.control import Command
+from glatd.daemon.live_rules import LiveRules
 from glatd.daemon.loop import Loop
 from glatd.daemon.reload import named, plan
 from glatd.daemon.settings import Settings, SourceSettings
@@ -47,6 +48,7 @@ class Manager:
     ) -> None:
         self._loop, self._make_track, self._settings, self._read = loop, make_track, settings, read
         self._lock = threading.Lock()
+        self._live: dict[str, tuple[Track, LiveRules]] = {}  # by stream, where rules were changed
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -59,6 +61,8 @@ class Manager:
             "mute": lambda name: self.mute(name, True),
             "unmute": lambda name: self.mute(name, False),
             "reload": self.reload,
+            "rules": self.rules,
+            "set": self.set_rule,
         }
 
     def streams(self) -> dict[str, Any]:
@@ -97,6 +101,29 @@ class Manager:
         with self._lock:
             self._in_loop(lambda: self._loop.mute(name, muted))
         return {"stream": name}
+
+    def rules(self, name: str, label: str) -> dict[str, Any]:
+        """What holds now for a class, or for a group and all below it, on a stream.
+
+        Raises:
+            ConfigError: there is no such stream, or no such class.
+        """
+        with self._lock:
+            return self._live_rules(name).told(label)
+
+    def set_rule(self, name: str, label: str, key: str, value: str) -> dict[str, Any]:
+        """Change one key of the rules for a class or group on a stream, until glatd ends or the stream is removed.
+
+        Raises:
+            ConfigError: there is no such stream or class, or what is no rule.
+        """
+        with self._lock:
+            rules = self._live_rules(name).with_one(label, key, value)
+            self._live[name] = self._in_loop(lambda: self._loop.change(name, rules.resolved)), rules
+        log.info("%s: %s of %s is %s from now on", name, key, label, value, extra={"stream": name})
+        if self._settings.record:
+            log.warning("the recording has the rules of the configuration: its replay will not know of this one")
+        return rules.told(label)
 
     def reload(self) -> dict[str, Any]:
         """Read the configuration again, and do what it says of the sources; the others are not disturbed.
@@ -164,8 +191,17 @@ class Manager:
             source.name = free_name(source.name, self._loop.tracks)
         self._loop.add(self._make_track(source, of))
 
+    def _live_rules(self, name: str) -> LiveRules:
+        track = self._in_loop(lambda: self._loop.track(name))
+        of, rules = self._live.get(name, (None, None))
+        if of is track and rules is not None:
+            return rules
+        manifest, hop = track.announcer.manifest, track.channel.stream.hop * track.channel.stream.sizes.hop
+        return LiveRules(self._settings.events, manifest.labels, manifest.geometry, hop, name)
+
     def _end(self, name: str) -> None:
         self._in_loop(lambda: self._ask_to_end(name))
+        self._live.pop(name, None)
         until = time.monotonic() + LEAVE_SECONDS
         while self._in_loop(lambda: name in self._loop.tracks):
             if time.monotonic() > until:

@@ -76,6 +76,11 @@ class Decider:
         """End everything: nothing more is heard of this stream."""
         return self._close(list(self._open), cause, self._end)
 
+    def change(self, rules: Rules) -> list[Event]:
+        """Decide by other rules from now on. What goes on does so, but for events that are told no more: they end."""
+        self._rules = rules
+        return self._close([index for index in self._open if rules.on[index] > 1], "muted", self._end)
+
     @property
     def open(self) -> int:
         """Events that go on."""

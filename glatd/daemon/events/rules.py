@@ -71,7 +71,7 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
     above = [ancestors(label.mid) for label in labels]
     values: list[dict[str, Any]] = [{key: getattr(settings, key) for key in KEYS} for _ in labels]
     for name in settings.ignore:
-        for index in _classes(name, False, labels, above, "events.ignore"):
+        for index in classes_meant(name, False, labels, above, "events.ignore"):
             values[index]["publish"] = False
     named: set[int] = set()
     suppressed: list[list[Suppression]] = [[] for _ in labels]
@@ -79,7 +79,7 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
     for number, rule in enumerate(settings.rule, 1):
         where = f"events.rule {number}"
         meant = _meant(rule, labels, above, where)
-        victims = {index for name in rule.suppress for index in _classes(name, True, labels, above, where)}
+        victims = {index for name in rule.suppress for index in classes_meant(name, True, labels, above, where)}
         if not any(fnmatch.fnmatchcase(stream, glob) for glob in rule.streams):
             continue
         given = {key: getattr(rule, key) for key in KEYS if getattr(rule, key) is not None}
@@ -138,12 +138,17 @@ def _rule(value: dict[str, Any], sizes: Geometry, hop: int) -> Rule:
 def _meant(rule: RuleSettings, labels: Sequence[LabelEntry], above: Sequence[frozenset[str]], where: str) -> set[int]:
     if not rule.labels:
         return set(range(len(labels)))
-    return {index for name in rule.labels for index in _classes(name, rule.children, labels, above, where)}
+    return {index for name in rule.labels for index in classes_meant(name, rule.children, labels, above, where)}
 
 
-def _classes(
+def classes_meant(
     name: str, children: bool, labels: Sequence[LabelEntry], above: Sequence[frozenset[str]], where: str
 ) -> list[int]:
+    """The classes that a label or group means, by their numbers.
+
+    Raises:
+        ConfigError: it is unknown, or the engine has none of them; it begins with `where`.
+    """
     own = {label.name: label.mid for label in labels}
     try:
         mid = own.get(name) or node_mid(name)
