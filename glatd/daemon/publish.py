@@ -10,13 +10,14 @@ import zmq
 from glatd.daemon.endpoint import Endpoint, Purpose
 from glatd.daemon.security.access import LOCAL, Access
 from glatd.daemon.security.guard import sender
-from glatd.messages import Message, pack
+from glatd.messages import Message, payload_of
 
 SEND_HWM = 10_000  # messages that may wait for one subscriber; beyond, that one loses (see `seq`)
 LINGER_MS = 1000  # for the last messages to leave
 POLL_SECONDS = 0.1  # how late a stop is seen
 LONGEST_TOPIC = 512  # bytes of what a subscriber may send at once, its handshake included
 MOST_TOPIC_BYTES = 1 << 20  # of the topics of one connection; libzmq keeps about 50 bytes for each
+NOTICE_SECONDS = 0.005  # between two looks for subscriptions; one costs as much as a message
 MOST_NOTICED = 1000  # subscriptions between two messages, so that who sends them without end does not stop us
 
 log = logging.getLogger("glatd")
@@ -45,6 +46,7 @@ class Publisher:
         # Every subscription is told, also to a topic that another has: the guard must know each connection.
         self._socket.xpub_verbose = True
         self._topics: dict[bytes, int] = {}  # those subscribed to, and the connection that was the first to ask
+        self._noticed = 0.0  # monotonic s
         self._bytes: dict[int, int] = {}  # of the topics that a connection was the first to ask for
 
     @property
@@ -54,9 +56,13 @@ class Publisher:
 
     def __call__(self, message: Message) -> None:
         """Send a message to whoever has subscribed to its topic; never blocks."""
-        self._notice()
-        payload = self.packed(message)
-        self._socket.send_multipart(pack(message) if payload is None else (message.topic.encode(), payload))
+        if (now := time.monotonic()) >= self._noticed + NOTICE_SECONDS:
+            self._noticed = now
+            self._notice()
+        payload = self.packed(message) or payload_of(message)
+        # What `send_multipart` does, in half the time. The second part never fails: ZeroMQ takes or drops the whole.
+        self._socket.send(message.topic.encode(), zmq.SNDMORE)
+        self._socket.send(payload)
 
     def wait_for_subscriber(self, seconds: float, stopped: threading.Event) -> bool:
         """Wait until someone has subscribed, or `stopped` is set; whether someone has."""

@@ -23,7 +23,7 @@ from glatd.daemon.clock import rfc3339
 from glatd.daemon.journal.mark import AHEAD, Mark, MarkFile, State
 from glatd.daemon.journal.schema import NAME, connect, is_damage, migrate
 from glatd.errors import ConfigError, ProtocolError
-from glatd.messages import Event, Message, pack, unpack
+from glatd.messages import Event, Message, payload_of, unpack, with_offset
 
 LOCK = "journal.lock"
 RETRY_SECONDS = 1.0  # after it could not be written
@@ -126,13 +126,13 @@ class Journal:
             return []
         now = time.time()
         with self.lock:
-            numbered = [replace(event, offset=offset) for offset, event in enumerate(events, self._next)]
+            numbered = [with_offset(event, offset) for offset, event in enumerate(events, self._next)]
             self._next += len(events)
             if self._next - 1 > self._upto:
                 self._reserve()
             rows = [
                 Row(
-                    event.offset, now, event.stream, event.mid, pack(event)[1], event.id,
+                    event.offset, now, event.stream, event.mid, payload_of(event), event.id,
                     event.phase in ("start", "update"),
                 )
                 for event in numbered

@@ -1,9 +1,8 @@
 """Offsets without a journal: from 1 on, in memory, for one session."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from glatd.messages import Event, Message
+from glatd.messages import Event, Message, with_offset
 
 
 class Numbering:
@@ -16,7 +15,7 @@ class Numbering:
 
     def append(self, events: Sequence[Event]) -> list[Event]:
         """The events with their offsets."""
-        numbered = [replace(event, offset=self._next + index) for index, event in enumerate(events)]
+        numbered = [with_offset(event, offset) for offset, event in enumerate(events, self._next)]
         self._next += len(events)
         return numbered
 
