@@ -201,9 +201,9 @@ def from_map(fields: dict[str, Any]) -> Message | Unknown:
 def with_offset(event: Event, offset: int) -> Event:
     """The event with its number in the journal: `dataclasses.replace` in a third of the time, for every event."""
     made = object.__new__(Event)
-    for put, value in zip(_PUTTERS, _EVENT_VALUES(event), strict=True):
+    for put, value in zip(_PUTTERS.values(), _EVENT_VALUES(event), strict=True):
         put(made, value)
-    _PUT_OFFSET(made, offset)
+    _PUTTERS["offset"](made, offset)
     return made
 
 
@@ -249,9 +249,8 @@ def _keys(cls: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, .
 
 
 # What __init__ of a frozen dataclass does with each of its fields, without looking up the slot each time.
-_PUTTERS = tuple(getattr(Event, f.name).__set__ for f in dataclasses.fields(Event))
-_PUT_OFFSET = Event.offset.__set__  # type: ignore[attr-defined]
-_EVENT_VALUES = operator.attrgetter(*(f.name for f in dataclasses.fields(Event)))
+_PUTTERS = {f.name: getattr(Event, f.name).__set__ for f in dataclasses.fields(Event)}
+_EVENT_VALUES = operator.attrgetter(*_PUTTERS)
 
 
 def _plain(value: Any) -> Any:
@@ -264,7 +263,7 @@ def _plain(value: Any) -> Any:
 
 def _filled(fields: dict[str, Any], value: Any) -> dict[str, Any]:
     """`fields` and those of a dataclass."""
-    keys, values, with_parts = _keys(type(value))
+    keys, values, with_parts = _keys(type(value))  # type: ignore[arg-type]
     fields.update(zip(keys, values(value), strict=True))
     for key in with_parts:
         fields[key] = [_plain(item) for item in fields[key]]
