@@ -1,6 +1,5 @@
 """`EventStream` against the real journal, publisher and catch-up."""
 
-import dataclasses
 import json
 import logging
 import re
@@ -9,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgpack
@@ -19,59 +18,18 @@ import zmq
 from glatd.clients.cursor import Cursor, FileCursor, MemoryCursor, Position, SqliteCursor
 from glatd.clients.events import EventStream
 from glatd.clients.joining import NEW_JOURNAL, Loss
-from glatd.daemon.journal.catchup import LARGEST_REQUEST, MOST_EVENTS, CatchUp
-from glatd.daemon.journal.journal import Journal
+from glatd.daemon.journal.catchup import LARGEST_REQUEST, MOST_EVENTS
 from glatd.daemon.journal.reader import REMOVED
 from glatd.daemon.journal.upkeep import Upkeep
-from glatd.daemon.publish import Publisher
 from glatd.daemon.security import keyring
-from glatd.daemon.security.access import LOCAL, Access, make_access
+from glatd.daemon.security.access import make_access
 from glatd.errors import ConfigError, DataError
-from glatd.labels import audioset
 from glatd.messages import Event
+from tests.clients.nodes import PRODUCER, Node
 from tests.conftest import ROOT
-from tests.daemon.journal.made import event
 from tests.daemon.processes import free_endpoint, started
 
 PATIENCE_S = 30.0
-PRODUCER = ROOT / "tests" / "daemon" / "journal" / "producer.py"
-MIDS = {label.name: label.mid for label in audioset()}
-
-
-class Node:
-    """What the daemon has of events, in this process."""
-
-    def __init__(self, folder: Path, name: str = "edge-1", session: str = "s1", access: Access = LOCAL) -> None:
-        self.folder, self.name, self.session, self._access = folder, name, session, access
-        self.publish, self.catchup = free_endpoint(), free_endpoint()
-        self._number = 0
-        self.start()
-
-    def start(self) -> None:
-        """Open everything."""
-        self._parts = ExitStack()
-        self.journal = self._parts.enter_context(closing(Journal(self.folder)))
-        self.publisher = self._parts.enter_context(closing(Publisher(self.publish, self._access)))
-        self._parts.enter_context(closing(CatchUp(self.catchup, self.journal, self.name, self._access)))
-
-    def say(self, count: int = 1, stream: str = "yard", label: str = "Dog", live: bool = True) -> None:
-        """Publish events; with live=False they are dropped on the way."""
-        made = [
-            dataclasses.replace(
-                event(self._number + index, "end", stream=stream, mid=MIDS[label], session=self.session),
-                node=self.name,
-                label=label,
-            )
-            for index in range(count)
-        ]
-        self._number += count
-        for each in self.journal.append(made):
-            if live:
-                self.publisher(each)
-
-    def close(self) -> None:
-        """Close everything."""
-        self._parts.close()
 
 
 @pytest.fixture

@@ -100,18 +100,20 @@ def last(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "kills",
+    ("kills", "way"),
     [
-        pytest.param(10, marks=pytest.mark.timeout(300)),
-        pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+        pytest.param(10, "thread", marks=pytest.mark.timeout(300)),
+        pytest.param(4, "asyncio", marks=pytest.mark.timeout(300)),
+        pytest.param(200, "thread", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+        pytest.param(100, "asyncio", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
-def test_none_is_lost_and_none_has_its_effect_twice(tmp_path: Path, kills: int) -> None:
+def test_none_is_lost_and_none_has_its_effect_twice(tmp_path: Path, kills: int, way: str) -> None:
     rng = random.Random(kills)
     folder, database = tmp_path / "journal", tmp_path / "effects.db"
     publish, catchup = free_endpoint(), free_endpoint()
     daemon = Part([PRODUCER, folder, publish, catchup, "400"], tmp_path / "daemon.log")
-    application = Part([APPLICATION, database, publish, catchup], tmp_path / "application.log")
+    application = Part([APPLICATION, database, publish, catchup, way], tmp_path / "application.log")
     try:
         for kill in range(kills):
             if kill % 3 == 0:
