@@ -1,9 +1,12 @@
 """A web server that gives bytes, once to whoever comes, at once or a piece at a time."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.servers.certificates import Certificates
 
 
 class Web:
@@ -14,15 +17,20 @@ class Web:
         kind: its MIME type.
         keep: whether the connection stays open after it, with nothing coming.
         answer: whether there is an answer at all; if not, connections are accepted and closed.
+        certificates: with which it speaks TLS.
     """
 
-    def __init__(self, body: bytes, kind: str, keep: bool, answer: bool) -> None:
+    def __init__(self, body: bytes, kind: str, keep: bool, answer: bool, certificates: Certificates | None) -> None:
         length = "" if keep else f"Content-Length: {len(body)}\r\n"
         self._head = f"HTTP/1.0 200 OK\r\nContent-Type: {kind}\r\n{length}Connection: close\r\n\r\n".encode()
         self._body, self._keep, self._answer = body, keep, answer
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listening.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}/sound"
+        self._tls = None
+        if certificates is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificates.certificate, certificates.key)
+        self.uri = f"http{'s' if certificates else ''}://localhost:{self.port}/sound"
         self._closed = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -41,6 +49,12 @@ class Web:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:  # it does not like the certificate
+                connection.close()
+                return
         with connection:
             connection.settimeout(0.2)
             rest = memoryview(self._head + self._body)
@@ -67,10 +81,14 @@ class Web:
 
 @contextmanager
 def serving(
-    body: bytes = b"", kind: str = "application/octet-stream", keep: bool = False, answer: bool = True
+    body: bytes = b"",
+    kind: str = "application/octet-stream",
+    keep: bool = False,
+    answer: bool = True,
+    certificates: Certificates | None = None,
 ) -> Iterator[Web]:
     """A server while the block lasts."""
-    web = Web(body, kind, keep, answer)
+    web = Web(body, kind, keep, answer, certificates)
     try:
         yield web
     finally:

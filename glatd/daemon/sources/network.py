@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from glatd.audio import Block
+from glatd.daemon.sources import tls
 from glatd.daemon.sources.base import Source
 from glatd.daemon.sources.decoding import live_blocks
 from glatd.daemon.sources.target import Target
@@ -194,4 +195,6 @@ class Reader:
             return "the sound changes; it is opened again"
         if self._opened:
             return f"connection lost, {reason}; check the sender and the network"
+        if self._target.checked:  # a certificate that is refused is an input/output error to FFmpeg, too
+            return f"{reason}; check the address, the sender and its certificate: {tls.REMEDY}"
         return f"{reason}; check the address and the sender"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from glatd.daemon.sources import tls
 from glatd.daemon.sources.hidden import without_password
 from glatd.daemon.sources.pcm import nearest, parse_query
 from glatd.errors import ConfigError
@@ -38,6 +39,11 @@ class Target:
     silent_s: float = 10.0
     jitter_s: float = 0.5
 
+    @property
+    def checked(self) -> bool:
+        """Whether its certificate is checked."""
+        return self.options.get("tls_verify") == "1"
+
 
 def network_target(uri: str) -> tuple[Target, dict[str, str]]:
     """The target of `rtsp://`, `rtmp://`, `http://` and their TLS kin, and the options of ours in it.
@@ -57,9 +63,10 @@ def network_target(uri: str) -> tuple[Target, dict[str, str]]:
         raise ConfigError(f"source {shown!r}: {error}; write {scheme}://HOST:PORT/PATH") from error
     if not host:
         raise ConfigError(f"source {shown!r} needs a host; write {scheme}://HOST/PATH")
-    keys = ("transport", "channel") if scheme in ("rtsp", "rtsps") else ("channel",)
+    secure = scheme in tls.SCHEMES
+    keys = ("channel", *(("transport",) if scheme in ("rtsp", "rtsps") else ()), *(tls.KEYS if secure else ()))
     values = parse_query(options, keys, f"source {shown!r}")
-    ffmpeg = dict(_PROBE)
+    ffmpeg = _PROBE | (tls.tls_options(values, f"source {shown!r}") if secure else {})
     if scheme in ("rtsp", "rtsps"):
         transport = values.get("transport", "tcp")
         if transport not in _TRANSPORTS:

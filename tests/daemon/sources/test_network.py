@@ -12,8 +12,10 @@ import pytest
 
 from glatd.daemon.sources.uri import parse_source
 from glatd.errors import SourceError
+from tests.conftest import ROOT
 from tests.daemon.sounds import write_wav
 from tests.daemon.sources.listening import SOON_S, Listener, listening
+from tests.servers.certificates import make_certificates
 from tests.servers.hls import Hls
 from tests.servers.icecast import Icecast
 from tests.servers.process import Server, free_port
@@ -246,6 +248,19 @@ def test_what_is_no_sound_at_all_is_told() -> None:
     with serving(b"<html>this is a web page</html>" * 100, "text/html") as web, listening(web.uri) as heard:
         error = heard.ends()
     assert isinstance(error, SourceError) and "not a stream that FFmpeg understands; check the path" in str(error)
+
+
+def test_a_certificate_is_checked_unless_the_user_says_not_to(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path, "DNS:localhost")
+    sound = next((ROOT / "demo").glob("*.ogg"))
+    with serving(sound.read_bytes(), "audio/ogg", certificates=certificates) as web:
+        for options in (f"#ca={certificates.ca}", "#verify=off"):
+            with listening(f"{web.uri}{options}") as heard:
+                heard.wait(0.5)
+        with listening(web.uri) as heard:
+            assert "its certificate" in str(heard.ends()) and "#verify=off" in str(heard.error)
+        with listening(f"{web.uri.replace('localhost', '127.0.0.1')}#ca={certificates.ca}") as heard:
+            assert "its certificate" in str(heard.ends())  # it is another's name
 
 
 def test_one_channel_of_a_stream_can_be_taken() -> None:
