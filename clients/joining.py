@@ -11,7 +11,7 @@ from typing import Literal
 from glatd.clients.cursor import Position
 from glatd.clients.reply import Reply
 from glatd.clients.searching import Search
-from glatd.messages import Event
+from glatd.messages import VERSION, Event, Unknown
 
 MOST_HELD = 1000  # live events behind a hole; those beyond are asked for later
 MOST_SESSIONS = 100  # that are remembered
@@ -40,6 +40,11 @@ class Loss:
         one = self.stop == self.start + 1
         which = f"event {self.start} is" if one else f"events {self.start} to {self.stop - 1} are"
         return f"{self.node}: {which} lost: {self.cause}"
+
+    def message(self) -> Unknown:
+        """As a line among messages, in its place: no node says it, the client does."""
+        told = {"node": self.node, "start": self.start, "stop": self.stop, "cause": self.cause}
+        return Unknown("lost", {"v": VERSION, "type": "lost", **told})
 
 
 class Joiner:

@@ -14,6 +14,7 @@ SHOWN = 0.1  # a tag below this is not worth a place on the line
 BAR = 10  # characters
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = "▁▂▃▄▅▆▇█"
+NARROW, WIDE = 12, 20  # columns for the name of a stream, where several are shown
 QUIETEST_DBFS, LOUDEST_DBFS = -80.0, -10.0
 
 
@@ -93,6 +94,7 @@ class TextView:
     names: bool = True
     windows: int = 0
     heard: dict[tuple[str, str], Peak] = field(default_factory=dict)  # by stream and label
+    _names: int = field(default=NARROW, init=False)  # columns: as many as a name has needed
 
     def lines(self, message: Message | Unknown) -> list[str]:
         """What to print for a message; often one line, sometimes none."""
@@ -156,7 +158,10 @@ class TextView:
         return line + ("".join(parts) or self._paint(" -", "2"))
 
     def _head(self, when: str, stream: str) -> str:
-        return f"{when:>9}  " + (f"{stream:<12} " if self.names else "")
+        if not self.names:
+            return f"{when:>9}  "
+        self._names = min(WIDE, max(self._names, len(stream)))
+        return f"{when:>9}  {stream:<{self._names}} "
 
     def _bar(self, value: float) -> str:
         return self._paint(bar(value), "32" if value >= 0.5 else "33" if value >= 0.25 else "2")

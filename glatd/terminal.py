@@ -1,6 +1,7 @@
 """What the command line writes: messages on stdout, errors on stderr; the log is in logs.py."""
 
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -15,8 +16,7 @@ class Printer:
         from glatd.render import TextView
 
         self._json = form == "jsonl"
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._view = TextView(colour=colour, names=names)
+        self._view = TextView(colour=colours(), names=names)
 
     def __call__(self, message: Any) -> None:
         from glatd.render import as_json
@@ -28,6 +28,16 @@ class Printer:
         """What was heard, after text."""
         if not self._json and self._view.windows:
             print("\n".join(["", *self._view.summary()]), flush=True)
+
+
+def colours() -> bool:
+    """Whether stdout is for eyes that want colours."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def columns() -> int:
+    """Of the terminal; 0 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def tell(error: GlatdError) -> None:

@@ -8,8 +8,9 @@ import glatd
 from glatd.cli.bridge import bridge
 from glatd.cli.engine import engine
 from glatd.cli.keys import keys
+from glatd.cli.listen import listen
 from glatd.cli.machine import check, devices, doctor
-from glatd.cli.remote import control, listen
+from glatd.cli.remote import control
 from glatd.cli.tag import replay, run
 from glatd.cli.train import train
 from glatd.errors import ConfigError, GlatdError
