@@ -26,6 +26,17 @@ class Look:
     of_crops: Floats  # [B, K, C] what the local stream says of each crop
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the global stream says of B windows, and where it wants a second look."""
+
+    scores: Floats  # [B, C]
+    framewise: Floats  # [B, C, F] class-wise activations of the window's output frames, 0 to 1
+    starts: NDArray[np.int64]  # [B, K] mel frames of the window
+    classes: NDArray[np.int64]  # [B, K]
+    middles: NDArray[np.int64]  # [B, K] output frames
+
+
 def pool(scores: Floats, axis: int) -> Floats:
     """0.5 * (max + mean): over the crops (paper eq. 3), and over the two streams."""
     pooled: Floats = np.float32(0.5) * (scores.max(axis) + scores.mean(axis, dtype=np.float32))
@@ -53,44 +64,61 @@ class Engine:
         """Log-mel frames [B, block, M] of samples [B, block_samples]."""
         return self._frontend(samples)[0]  # type: ignore[return-value]
 
-    def warm_up(self, blocks: Sequence[int], crops: Sequence[int]) -> None:
+    def warm_up(self, blocks: Sequence[int], crops: int) -> None:
         """Run every size that will be asked for once: the first run of a size takes ten times as long.
 
         Args:
             blocks: rows of `frontend`.
-            crops: of a window.
+            crops: at most, of one run of the local stream.
         """
         sizes = self.sizes
         for rows in blocks:
             self.frontend(np.zeros((rows, sizes.block_samples), np.float32))
-        frames = np.zeros((1, sizes.window, sizes.mels), np.float32)
-        for k in crops:
-            self.look(frames, np.ones((1, sizes.frames), np.float32), k)
+        self.look_globally(np.zeros((1, sizes.window, sizes.mels), np.float32), np.ones((1, sizes.frames), np.float32))
+        for count in range(1, crops + 1):
+            self.look_locally(np.zeros((count, sizes.crop, sizes.mels), np.float32))
 
-    def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
-        """The whole method on B windows.
+    def look_globally(self, frames: Floats, audible: Floats, crops: int | None = None) -> Glance:
+        """The first look, at B windows.
 
         Args:
             frames: [B, window, M] float32, C-contiguous.
             audible: [B, F] float32, 1.0 where the middle of an output frame is real audio.
-            crops: how many of the engine's K crops to look at; all when None.
+            crops: how many of the engine's K crops are wanted; all when None.
         """
-        scores, activations, starts, classes, middles = self._global(frames, audible)
+        scores, framewise, starts, classes, middles = self._global(frames, audible)
         starts, classes, middles = (array[:, :crops].astype(np.int64) for array in (starts, classes, middles))
-        batch, k = starts.shape
-        index = starts[:, :, None] + np.arange(self.sizes.crop)
-        cut = frames[np.arange(batch)[:, None, None], index]
-        (of_crops,) = self._local(cut.reshape(batch * k, self.sizes.crop, self.sizes.mels))
-        of_crops = of_crops.reshape(batch, k, -1)
-        local = pool(of_crops, 1)  # type: ignore[arg-type]
-        rows = np.arange(batch)[:, None]
+        return Glance(scores, framewise, starts, classes, middles)  # type: ignore[arg-type]
+
+    def look_locally(self, crops: Floats) -> Floats:
+        """Scores [n, C] of crops [n, crop, M] float32. On a CPU a crop's do not depend on its companions."""
+        return self._local(crops)[0]  # type: ignore[return-value]
+
+    @staticmethod
+    def fuse(glance: Glance, of_crops: Floats) -> Look:
+        """Both looks in one.
+
+        Args:
+            of_crops: [B, K, C] scores of the crops that `glance` chose.
+        """
+        local = pool(of_crops, 1)
+        rows = np.arange(len(of_crops))[:, None]
         return Look(
-            scores=pool(np.stack([scores, local]), 0),
-            global_=scores,  # type: ignore[arg-type]
+            scores=pool(np.stack([glance.scores, local]), 0),
+            global_=glance.scores,
             local=local,
-            starts=starts,
-            classes=classes,
-            activations=activations[rows, classes, middles],  # type: ignore[arg-type]
-            framewise=activations,  # type: ignore[arg-type]
-            of_crops=of_crops,  # type: ignore[arg-type]
+            starts=glance.starts,
+            classes=glance.classes,
+            activations=glance.framewise[rows, glance.classes, glance.middles],
+            framewise=glance.framewise,
+            of_crops=of_crops,
         )
+
+    def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
+        """The whole method on B windows, every crop looked at; arguments as of `look_globally`."""
+        glance = self.look_globally(frames, audible, crops)
+        batch, k = glance.starts.shape
+        index = glance.starts[:, :, None] + np.arange(self.sizes.crop)
+        cut = frames[np.arange(batch)[:, None, None], index]
+        of_crops = self.look_locally(cut.reshape(batch * k, self.sizes.crop, self.sizes.mels))
+        return self.fuse(glance, of_crops.reshape(batch, k, -1))

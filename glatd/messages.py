@@ -153,6 +153,8 @@ class Node(Header):
     quiet: int
     memory_mb: float  # resident
     uptime: float  # s
+    looked: int = 0  # crops that the local stream looked at, of all streams
+    known: int = 0  # crops that were chosen again, whose scores were kept
     trouble: str = ""  # why events are published and not written down; empty when all is well
 
 

@@ -182,6 +182,8 @@ class Assembly:
             skipped=sum(track.counts.skipped for track in tracks),
             dropped=sum(track.counts.dropped for track in tracks),
             quiet=sum(track.counts.quiet for track in tracks),
+            looked=sum(track.channel.stream.local.computed for track in tracks),
+            known=sum(track.channel.stream.local.known for track in tracks),
             trouble=self.journal.trouble,
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
@@ -281,7 +283,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         if read is not None:
             threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
         # In the loop's thread, while the sources open.
-        loop.ask(lambda: engine.warm_up(FRONTEND_ROWS, sorted({rung.crops for rung in loop.overload.rungs})))
+        loop.ask(lambda: engine.warm_up(FRONTEND_ROWS, settings.crops))
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)

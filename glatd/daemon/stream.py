@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.daemon.crops import LocalScores
 from glatd.daemon.ring import Ring
 from glatd.engines.manifest import Geometry
 from glatd.errors import DataError
@@ -43,6 +44,7 @@ class Stream:
         self.sizes, self.hop, self._silence = sizes, hop, silence
         self.wave = Ring(sizes.window * sizes.hop + sizes.block_samples)
         self.frames = Ring(sizes.window + hop + sizes.block, sizes.mels)
+        self.local = LocalScores()
         self.gaps: list[tuple[int, int]] = []  # [start, end) samples that are not real, oldest first
         self.received = 0  # real samples
         self.lost = 0  # samples in gaps
@@ -170,6 +172,7 @@ class Stream:
         self.frames.reset(frame - sizes.window)
         rows = np.resize(self._silence, (sizes.window, sizes.mels))
         self.frames.append(rows)
+        self.local.clear()
         self.gaps = [(-EVER, start)]
         self.next_end = (start // (sizes.hop * self.hop) + 1) * self.hop
         self._last_given = -1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.daemon.crops import look_once
 from glatd.daemon.stream import Stream, Window
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
@@ -86,10 +87,11 @@ def make_frames(engine: Engine, streams: Sequence[Stream]) -> None:
 
 
 def see(engine: Engine, due: Sequence[tuple[Stream, Window]], crops: int | None) -> list[Seen]:
-    """Both streams of the network on a batch of windows."""
+    """Both streams of the network on a batch of windows, one a stream."""
     frames = np.stack([stream.frames_of(window) for stream, window in due])
     audible = np.stack([stream.audible(window) for stream, window in due])
-    look = engine.look(frames, audible, crops)
+    glance = engine.look_globally(frames, audible, crops)
+    look = engine.fuse(glance, look_once(engine, due, frames, glance.starts))
     framewise = look.framewise * audible[:, None, :]
     hop = engine.sizes.hop
     return [

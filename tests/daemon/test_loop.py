@@ -13,7 +13,7 @@ from glatd.daemon.serve import Assembly
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.track import Track
-from glatd.engines.engine import Engine, Floats, Look
+from glatd.engines.engine import Engine, Floats, Glance
 from glatd.errors import ConfigError
 from glatd.messages import Gap, Message, Node, Status, Tags
 from tests.daemon.sounds import RATE, noise
@@ -56,11 +56,11 @@ class Slow(Engine):
         self.seconds, self.most_windows = seconds, most_windows
         self.asked: list[tuple[int, int | None]] = []  # windows, crops
 
-    def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
+    def look_globally(self, frames: Floats, audible: Floats, crops: int | None = None) -> Glance:
         """As the engine, later."""
         self.asked.append((len(frames), crops))
         time.sleep(self.seconds)
-        return super().look(frames, audible, crops)
+        return super().look_globally(frames, audible, crops)
 
 
 def run(engine: Engine, settings: Settings, sources: list[Source], live: bool = True) -> list[Message]:
