@@ -20,8 +20,10 @@ def parse_since(text: str, now: datetime) -> Fresh:
     Raises:
         ConfigError: none of them.
     """
-    if text == "first" or text == "now":
-        return text
+    if text == "first":
+        return "first"
+    if text == "now":
+        return "now"
     try:
         if passed := re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])", text):
             return now - timedelta(**{UNITS[passed[2]]: float(passed[1])})
