@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from glatd.clients.bridges.behind import Behind
-from glatd.clients.cursor import FileCursor
+from glatd.clients.cursor import Cursor, FileCursor
 from glatd.clients.events import EventStream
 from glatd.clients.joining import Loss
 from glatd.config import build
@@ -221,6 +221,10 @@ class Bridge(ABC):
             ConfigError: the far side will never take anything from this bridge.
         """
 
+    def make_cursor(self) -> Cursor:
+        """Where it remembers what was handed over; for one that remembers more."""
+        return FileCursor(self.cursor)
+
     def turn(self) -> None:  # noqa: B027  most have nothing to do
         """Called at least every second, in the thread of `run`, between two events."""
 
@@ -243,7 +247,7 @@ class Bridge(ABC):
         """
         wanted = self.settings
         with alone(self.cursor):
-            behind = Behind(FileCursor(self.cursor))
+            behind = Behind(self.make_cursor())
             with EventStream(
                 wanted.publish,
                 wanted.catchup,
@@ -263,6 +267,7 @@ class Bridge(ABC):
                     self._until_stopped(events, behind)
                 finally:
                     self.close()
+                    events.save()  # the last one too, if it was acknowledged: it need not come again
                     behind.flush()
         return 0
 

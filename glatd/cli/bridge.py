@@ -38,6 +38,63 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
 
 
+def choice_options(command: Command) -> Command:
+    """Which events a bridge hands on that need not hand on all."""
+    phases = click.Choice(["start", "update", "end", "retract"])
+    for option in (
+        click.option("--least", type=float, metavar="SCORE", help="Only events that score so much at their best."),
+        click.option("--phase", multiple=True, type=phases, help="Only this phase of events; several times for more."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(no_args_is_help=False)
 def bridge() -> None:
     """Hand events on, none lost: to MQTT and Home Assistant, and others."""
+
+
+@bridge.command()
+@feed_options
+@click.option("--broker", metavar="URL", help="mqtt://HOST, or mqtts://USER@HOST:8883 over TLS.")
+@click.option("--password-file", type=PATH, metavar="FILE", help="Its first line is the password of USER.")
+@click.option("--ca", type=PATH, metavar="FILE", help="Who signed the broker's certificate.  [as this machine has it]")
+@click.option("--cert", type=PATH, metavar="FILE", help="Certificate of this client, where the broker wants one,")
+@click.option("--cert-key", type=PATH, metavar="FILE", help="and its key.")
+@click.option("--client-id", metavar="ID", help="Name at the broker.  [made of host and cursor]")
+@click.option("--protocol", type=click.Choice(["5", "3.1.1"]), help="Version of MQTT.  [5]")
+@click.option("--prefix", metavar="TOPIC", help="Of all topics.  [glatd]")
+@click.option("--homeassistant", metavar="TOPIC", help='Of its discovery; "" for none.  [homeassistant]')
+@click.option("--class", "classes", multiple=True, metavar="NAME", help="With a state ON or OFF.  [nine of a house]")
+@click.option("--level-seconds", type=float, metavar="SECONDS", help="Between two levels.  [5]")
+@click.option("--control", multiple=True, metavar="ENDPOINT", help="Control socket of a node, for its switches.")
+def mqtt(config: Path | None, **options: Any) -> int:
+    """Events and states for an MQTT broker; Home Assistant finds them by itself."""
+    from glatd.clients.bridges.base import read_bridge_settings
+    from glatd.clients.bridges.mqtt import MqttBridge
+    from glatd.clients.bridges.mqtt_settings import MqttSettings
+
+    made = MqttBridge(read_bridge_settings(MqttSettings, config, **given(options)))
+    made.stop.on_signals()
+    return made.run()
+
+
+@bridge.command()
+@feed_options
+@choice_options
+@click.option("--url", metavar="URL", help="Where to POST.")
+@click.option("--secret-file", type=PATH, metavar="FILE", help='Signs with these secrets, "whsec_..." a line.')
+@click.option("--header-file", type=PATH, metavar="FILE", help='Further headers, "Name: value" a line.')
+@click.option("--ca", type=PATH, metavar="FILE", help="Certificates of who vouches for the receiver, if unusual.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="For an answer.  [15]")
+@click.option("--batch", type=int, metavar="N", help="Events in a POST at most, which may wait a second.  [1]")
+@click.option("--refused", type=click.Choice(["skip", "block"]), help="On 4xx: keep it aside, or try again.  [skip]")
+@click.option("--refused-file", type=PATH, metavar="FILE", help="Where it is kept aside.  [beside the cursor]")
+def webhook(config: Path | None, **options: Any) -> int:
+    """POST every event to a web server as signed JSON, until the server has it."""
+    from glatd.clients.bridges.base import read_bridge_settings
+    from glatd.clients.bridges.webhook import Webhook, WebhookSettings
+
+    made = Webhook(read_bridge_settings(WebhookSettings, config, **given(options)))
+    made.stop.on_signals()
+    return made.run()
