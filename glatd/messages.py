@@ -28,8 +28,8 @@ MAX_PAYLOAD = 1 << 20  # bytes; all 527 classes take 60 kB
 class Tag:
     """One class in a window."""
 
-    label: str
-    mid: str
+    label: str  # AudioSet's display name
+    mid: str  # machine id in AudioSet's ontology, for example /m/0bt9lr
     score: float  # fused, 0 to 1
     global_: float  # of the 10 s stream, 0 to 1
     local: float  # of the crops, 0 to 1
@@ -39,7 +39,7 @@ class Tag:
 class Crop:
     """One place that the local stream looked at, and the class that it was chosen for."""
 
-    label: str
+    label: str  # of the class
     start: int  # sample of the stream
     end: int  # sample of the stream, exclusive
     activation: float  # of the class at the crop's middle, 0 to 1
@@ -50,9 +50,9 @@ class Header:
     """What every message carries."""
 
     type: ClassVar[str] = ""
-    node: str
+    node: str  # name of the box
     session: str  # id of this run of the daemon
-    stream: str  # "" for the node itself
+    stream: str  # its name; "" for the node itself
     time: str  # UTC, RFC 3339 with microseconds
 
     @property
@@ -84,10 +84,10 @@ class Event(Header):
 
     type: ClassVar[str] = "event"
     offset: int  # number in the node's journal
-    id: str
-    phase: Literal["start", "update", "end", "retract"]
-    label: str
-    mid: str
+    id: str  # of the sound: the same in all its messages
+    phase: Literal["start", "update", "end", "retract"]  # retract: a later look did not confirm it
+    label: str  # AudioSet's display name
+    mid: str  # machine id in AudioSet's ontology
     rate: int  # Hz
     onset: int  # sample; a later message of the event may know better
     offset_time: int | None  # sample at which it ended; None while it goes on
@@ -107,7 +107,7 @@ class Gap(Header):
     start: int  # sample
     end: int  # sample, exclusive
     rate: int  # Hz
-    cause: str
+    cause: str  # why
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ class Status(Header):
     type: ClassVar[str] = "status"
     state: str  # starting, live, silent, stalled, reconnecting, muted, ended, failed, stopped
     uri: str  # credentials hidden
-    engine: str
+    engine: str  # content hash of the engine
     rate: int  # Hz, of `samples` and `lost`
     samples: int  # real audio received since the start of the stream
     lost: int  # samples in gaps
     windows: int  # windows published
     late_ms: float  # from the newest sample of the last window to its publication
-    reason: str = ""
+    reason: str = ""  # of the state; empty when all is well
     findings: tuple[str, ...] = ()  # what is wrong with the signal
     drift_ppm: float | None = None  # by which the source's clock is slow against this machine's
     connections: int = 0  # of the source that gave audio
@@ -138,7 +138,7 @@ class Node(Header):
     """How the node fares: every few seconds, and when its overload policy takes another step."""
 
     type: ClassVar[str] = "node"
-    engine: str
+    engine: str  # content hash of the engine
     streams: int  # that have not ended
     live: int  # of them in state live
     windows: int  # looked at, of all streams, since the start
@@ -149,8 +149,8 @@ class Node(Header):
     crops: int  # a window, at most
     hops: int  # between windows of a stream
     skipped: int  # windows, as in `Status`, of all streams
-    dropped: int
-    quiet: int
+    dropped: int  # as in `Status`
+    quiet: int  # as in `Status`
     memory_mb: float  # resident
     uptime: float  # s
     looked: int = 0  # crops that the local stream looked at, of all streams
