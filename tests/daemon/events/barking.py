@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glatd.engines.engine import Engine, Floats, Look, pool
+from glatd.engines.engine import Engine, Floats, Glance
 from glatd.labels import class_index
 from tests.daemon.sounds import RATE
 
@@ -16,30 +16,34 @@ class Barking(Engine):
     def __init__(self, engine: Engine) -> None:
         self.__dict__.update(engine.__dict__)
 
-    def look(self, frames: Floats, audible: Floats, crops: int | None = None) -> Look:
+    def look_globally(self, frames: Floats, audible: Floats, crops: int | None = None) -> Glance:
         """As the engine, of loudness alone."""
         sizes, batch = self.sizes, len(frames)
         count = crops or sizes.crops
-        parts = np.array_split(frames, range(sizes.stride, sizes.window, sizes.stride), axis=1)
-        loud = np.stack([np.clip((part.mean((1, 2)) + 8) / 6, 0.0, 0.95) for part in parts], 1).astype(np.float32)
         framewise = np.full((batch, len(self.manifest.labels), sizes.frames), 0.01, np.float32)
-        framewise[:, DOG] = framewise[:, ANIMAL] = loud
+        framewise[:, DOG] = framewise[:, ANIMAL] = self._loud(frames)
         framewise *= audible[:, None]
-        scores = framewise.max(2) * np.float32(0.9)
         middles = np.argsort(-framewise[:, DOG], 1, kind="stable")[:, :count]
         starts = np.clip(sizes.stride * middles - sizes.crop // 2, 0, sizes.window - sizes.crop)
         starts = (sizes.window - sizes.crop) - (sizes.window - sizes.crop - starts) // sizes.stride * sizes.stride
-        of_crops = np.repeat(scores[:, None], count, 1)
-        return Look(
-            scores=scores,
-            global_=scores,
-            local=pool(of_crops, 1),
+        return Glance(
+            scores=framewise.max(2) * np.float32(0.9),
+            framewise=framewise,
             starts=starts.astype(np.int64),
             classes=np.full((batch, count), DOG),
-            activations=np.take_along_axis(framewise[:, DOG], middles, 1),
-            framewise=framewise,
-            of_crops=of_crops,
+            middles=middles,
         )
+
+    def look_locally(self, crops: Floats) -> Floats:
+        """As loud as the loudest piece of a crop."""
+        scores = np.full((len(crops), len(self.manifest.labels)), 0.01, np.float32)
+        scores[:, DOG] = scores[:, ANIMAL] = self._loud(crops).max(1)
+        return scores * np.float32(0.9)
+
+    def _loud(self, frames: Floats) -> Floats:
+        """[B, pieces] of frames [B, n, M]."""
+        parts = np.array_split(frames, range(self.sizes.stride, frames.shape[1], self.sizes.stride), axis=1)
+        return np.stack([np.clip((part.mean((1, 2)) + 8) / 6, 0.0, 0.95) for part in parts], 1).astype(np.float32)
 
 
 def barks(seconds: float, *spans: tuple[float, float], seed: int = 0) -> Floats:
