@@ -98,3 +98,26 @@ def webhook(config: Path | None, **options: Any) -> int:
     made = Webhook(read_bridge_settings(WebhookSettings, config, **given(options)))
     made.stop.on_signals()
     return made.run()
+
+
+@bridge.command()
+@feed_options
+@choice_options
+@click.option("--server", multiple=True, metavar="URL", help="nats:// or tls://HOST:4222; several of one cluster.")
+@click.option("--jetstream", metavar="NAME", help="Stream there, made if there is none.  [GLATD]")
+@click.option("--subject", metavar="NAME", help="With which all subjects begin.  [glatd]")
+@click.option("--window", type=float, metavar="SECONDS", help="In which a stream made here drops repeats.  [3600]")
+@click.option("--days", type=float, metavar="DAYS", help="That a stream made here keeps events.  [30]")
+@click.option("--ca", type=PATH, metavar="FILE", help="Certificates of who vouches for the server, if unusual.")
+@click.option("--certificate", type=PATH, metavar="FILE", help="Of this client, where the server wants one.")
+@click.option("--key", type=PATH, metavar="FILE", help="That belongs to it.")
+@click.option("--password-file", type=PATH, metavar="FILE", help="Password of the user in the URL, or a token.")
+@click.option("--credentials", type=PATH, metavar="FILE", help="A .creds file of NATS.")
+def nats(config: Path | None, **options: Any) -> int:
+    """Publish every event to NATS JetStream, once."""
+    from glatd.clients.bridges.base import read_bridge_settings
+    from glatd.clients.bridges.nats_bridge import NatsBridge, NatsSettings
+
+    made = NatsBridge(read_bridge_settings(NatsSettings, config, **given(options)))
+    made.stop.on_signals()
+    return made.run()
