@@ -3,11 +3,20 @@
 from collections.abc import Callable
 
 from glatd.errors import ConfigError
+from glatd.trainer.backbones.at_sca import ATSCA
 from glatd.trainer.backbones.cnn10 import CNN10
 from glatd.trainer.backbones.mn import MN
+from glatd.trainer.backbones.resnet38 import ResNet38
 from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.backbones.talnet import TALNet
 
-BACKBONES: dict[str, Callable[..., Backbone]] = {"cnn10": CNN10, "mn": MN}
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "at_sca": ATSCA,
+    "cnn10": CNN10,
+    "mn": MN,
+    "resnet38": ResNet38,
+    "talnet": TALNet,
+}
 
 
 def make_backbone(config: dict[str, int | float | str | bool]) -> Backbone:

@@ -1,0 +1,76 @@
+"""TALNet: ten convolutions and a recurrent layer, whose scores of frames are pooled into those of a clip.
+
+Source: Wang, Li, Metze: A Comparison of Five Multiple Instance Learning Pooling Functions for Sound Event Detection
+with Weak Labeling, ICASSP 2019, and MaigoAkisame/cmu-thesis `code/sequential/Net.py`. Its mel range, its normaliser and
+its weights are not published with the code: it has the mel bins of PANNs here, 40 frames a second, each bin normalised
+by BatchNorm, and begins at random.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.frontend import PANNS_FRONTEND
+
+CHANNELS = (32, 64, 128, 256, 512)  # of both convolutions before a pooling
+POOLS = ((2, 2), (2, 2), (1, 2), (1, 2), (1, 2))  # of time and frequency
+UNITS = 512  # of the recurrent layer, each way
+LEAST = 1e-7  # a score lies between it and 1 less it
+
+
+class TALNet(Backbone):
+    """TALNet for audio tagging and localisation: its class-wise activations are its scores of frames.
+
+    Args:
+        classes: C, number of labels.
+        dropout: in front of the recurrent layer and of the classifier.
+    """
+
+    frontend = replace(PANNS_FRONTEND, name="talnet", hop=800)
+    stride = 4  # mel frames for one output frame: two poolings by 2
+
+    def __init__(self, classes: int = 527, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.bn0 = nn.BatchNorm1d(self.frontend.n_mels)
+        layers: list[nn.Module] = []
+        channels, bins = 1, self.frontend.n_mels
+        for out, pool in zip(CHANNELS, POOLS, strict=True):
+            for _ in range(2):
+                layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+                nn.init.xavier_uniform_(layers[-3].weight)  # type: ignore[arg-type]
+                channels = out
+            layers.append(nn.MaxPool2d(pool))
+            bins //= pool[1]
+        self.convolutions = nn.Sequential(*layers)
+        self.gru = nn.GRU(channels * bins, UNITS, batch_first=True, bidirectional=True)
+        self.feature_size = 2 * UNITS
+        self.classifier = nn.Linear(self.feature_size, classes)
+        nn.init.xavier_uniform_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+        for name, value in self.gru.named_parameters():
+            nn.init.orthogonal_(value) if name.startswith("weight") else nn.init.zeros_(value)
+        self.dropout = nn.Dropout(dropout)
+        self.config = {"name": "talnet", "classes": classes, "dropout": dropout}
+
+    def output_frames(self, frames: int) -> int:
+        # Each pooling drops an odd frame.
+        return frames // self.stride
+
+    def feature(self, frames: Tensor) -> Tensor:
+        x = self.bn0(frames.transpose(1, 2)).transpose(1, 2).unsqueeze(1)
+        x = self.convolutions(x).transpose(1, 2).flatten(2)  # [B, F, channels x bins]
+        x, _ = self.gru(self.dropout(x))
+        out: Tensor = x.transpose(1, 2)
+        return out
+
+    def logits(self, feature: Tensor) -> Tensor:
+        """The logit of the scores of frames under linear softmax pooling: sum of p^2 over sum of p."""
+        p = self.frame_logits(feature).sigmoid().clamp(LEAST, 1 - LEAST)
+        pooled = p.square().sum(2) / p.sum(2)
+        return torch.logit(pooled, eps=LEAST)
+
+    def frame_logits(self, feature: Tensor) -> Tensor:
+        found: Tensor = self.classifier(self.dropout(feature.transpose(1, 2)))
+        return found.transpose(1, 2)
