@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.daemon.events.schedule import Schedule
 from glatd.daemon.events.settings import KEYS, EventSettings, RuleSettings, read_schedule
 from glatd.engines.manifest import Geometry, LabelEntry
 from glatd.errors import ConfigError
 from glatd.labels import ancestors, node_mid
+from glatd.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from glatd.daemon.events.schedule import Schedule
 from glatd.errors import ConfigError
+from glatd.schedule import Schedule
 
 PIECES = 1000  # at most that a confirmation looks back over: 320 s
 

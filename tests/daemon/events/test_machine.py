@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from glatd.daemon.events.machine import Change, Evidence, Gate, Heard, State, advance, end
 from glatd.daemon.events.rules import Rule
-from glatd.daemon.events.schedule import Schedule
 from glatd.daemon.events.timing import Grid, find_runs, level_of
+from glatd.schedule import Schedule
 
 RATE = 32_000
 PIECE = 10_240

@@ -9,13 +9,13 @@ import pytest
 
 from glatd.config import build
 from glatd.daemon.events.rules import Rules, resolve
-from glatd.daemon.events.schedule import Schedule
 from glatd.daemon.events.settings import EventSettings, RuleSettings
 from glatd.daemon.replay import RECORDED
 from glatd.daemon.settings import Settings, read_settings
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
 from glatd.labels import class_index
+from glatd.schedule import Schedule
 
 HOP = 30_720
 
