@@ -93,7 +93,7 @@ class Event(Header):
     offset_time: int | None  # sample at which it ended; None while it goes on
     peak: float  # best fused score of the windows that hold it, 0 to 1
     mean: float  # of these scores
-    evidence: dict[str, Any]  # crop [start, end], global, local, fused, chosen_for: the label the crop was chosen for
+    evidence: dict[str, Any]  # crop [start, end], global, local, fused, chosen_for (a label), clip (file of its audio)
     cause: str  # of an end that is not the sound's own, and of a retraction
     onset_at: str = ""  # UTC, RFC 3339
     offset_at: str = ""  # UTC, RFC 3339; "" while it goes on
@@ -155,7 +155,7 @@ class Node(Header):
     uptime: float  # s
     looked: int = 0  # crops that the local stream looked at, of all streams
     known: int = 0  # crops that were chosen again, whose scores were kept
-    trouble: str = ""  # why events are published and not written down; empty when all is well
+    trouble: str = ""  # why events, or their clips, are not written down; empty when all is well
 
 
 Message = Tags | Event | Gap | Status | Node

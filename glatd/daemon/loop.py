@@ -12,7 +12,6 @@ import numpy as np
 
 from glatd.daemon.batching import choose, sleep_until
 from glatd.daemon.clock import SystemClock
-from glatd.daemon.events.decider import Decider
 from glatd.daemon.events.rules import Rules
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.overload import Overload
@@ -136,10 +135,7 @@ class Loop:
             ConfigError: there is no such stream.
         """
         track = self.track(name)
-        if track.decider is None:
-            track.decider = Decider(track.announcer, rules)
-        else:
-            self.tell_events(track.decider.change(rules))
+        self.tell_events(track.change(rules))
         return track
 
     def run(self) -> None:
@@ -237,8 +233,7 @@ class Loop:
 
     def _publish(self, track: Track, seen: Seen, since: float, began: float) -> None:
         self.tell(track.announcer.tags(seen))
-        if track.decider is not None:
-            self.tell_events(track.decider.take(seen))
+        self.tell_events(track.decide(seen))
         track.busy = bool(seen.scores[self._sounds].max() >= BUSY_SCORE)
         now = time.monotonic()
         track.counts.late = now - since
@@ -269,12 +264,10 @@ class Loop:
 
     def _tell_gap(self, track: Track, gap: Gap) -> None:
         self.tell(gap)
-        if track.decider is not None:
-            self.tell_events(track.decider.gap(gap.start, gap.end, gap.cause))
+        self.tell_events(track.gap(gap))
 
     def _close(self, track: Track, cause: str) -> None:
-        if track.decider is not None:
-            self.tell_events(track.decider.close(cause))
+        self.tell_events(track.close(cause))
 
     def _tell_node(self) -> None:
         if self._node_status is not None:

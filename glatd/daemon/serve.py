@@ -25,6 +25,8 @@ from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.manage import Manager
 from glatd.daemon.overload import Overload
+from glatd.daemon.privacy.outlet import check_labels, make_outlet
+from glatd.daemon.privacy.writer import ClipWriter
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.layout import Header
 from glatd.daemon.recording.writer import Recorder, new_recording
@@ -87,6 +89,7 @@ def make_engine(settings: Settings) -> Engine:
     hop_frames(engine, settings.hop)
     check_crops(engine, settings.crops)
     resolve(settings.events, engine.manifest.labels, engine.sizes, 1, "")  # unknown labels
+    check_labels(settings.clips, settings.blank, engine.manifest.labels)
     return engine
 
 
@@ -104,6 +107,7 @@ class Assembly:
         self.session = uuid.uuid4().hex
         self.recorder: Recorder | None = None  # of every stream that is made from now on
         self.journal: Journal | Numbering = Numbering()  # of the loop that is made from now on
+        self.clips: ClipWriter | None = None  # of the events of every stream that is made from now on
         self.silence = silence(engine)
         self.clock = clock or SystemClock()
         self.began = time.monotonic()
@@ -151,12 +155,15 @@ class Assembly:
             WallClock(time.time(), engine.sizes.rate, self.clock),
             settings.top or None,
         )
-        recording = self.recorder.stream(source.name, source.uri) if self.recorder else None
+        stream = Stream(engine.sizes, hop, self.silence)
+        recorded = self.recorder.stream(source.name, source.uri) if self.recorder else None
+        rules = settings.clips, settings.blank
+        outlet, recording = make_outlet(stream, source.name, engine.manifest, rules, self.clips, recorded)
         worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect, recording)
         worker.muted = of.muted
         gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
-        channel = Channel(Stream(engine.sizes, hop, self.silence), announcer)
-        return Track(worker, channel, gate, make_decider(announcer, settings.events, hop))
+        decider = make_decider(announcer, settings.events, hop)
+        return Track(worker, Channel(stream, announcer), gate, decider, outlet)
 
     def node_status(self, loop: Loop) -> Node:
         """How the node fares."""
@@ -184,7 +191,7 @@ class Assembly:
             quiet=sum(track.counts.quiet for track in tracks),
             looked=sum(track.channel.stream.local.computed for track in tracks),
             known=sum(track.channel.stream.local.known for track in tracks),
-            trouble=self.journal.trouble,
+            trouble="; ".join(filter(None, [self.journal.trouble, self.clips.trouble if self.clips else ""])),
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
         )
@@ -224,6 +231,16 @@ def make_recorder(assembly: Assembly, sources: Sequence[Source]) -> Recorder:
     return recorder
 
 
+def make_clips(settings: Settings) -> ClipWriter:
+    """What keeps the clips of events, as the settings want it.
+
+    Raises:
+        ConfigError: the folder cannot be used, or others may look into it.
+    """
+    kept = settings.clips
+    return ClipWriter(Path(kept.folder), kept.days, kept.megabytes)
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM and SIGINT only set a flag."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -255,12 +272,13 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         journal = closing_down.enter_context(kept(settings, access))
         if publisher is not None:
             publisher.packed = journal.packed
+        clips = closing_down.enter_context(closing(make_clips(settings))) if settings.clips.folder else None
         engine = make_engine(settings)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
         sinks: list[Sink] = [part for part in told if part is not None]
         assembly = Assembly(settings, engine, access=access)
-        assembly.journal = journal
+        assembly.journal, assembly.clips = journal, clips
         if settings.record:
             assembly.recorder = recorder = make_recorder(assembly, sources)
             sinks.append(recorder)
@@ -269,10 +287,12 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
 
         def every_pass() -> None:
             notifier.beat()
-            teller.look()
+            for teller in tellers:
+                teller.look()
 
         loop = assembly.loop(tracks, sinks, live=True, every_pass=every_pass)
-        teller = TroubleTeller(journal, lambda: loop.tell(assembly.node_status(loop)))
+        troubled = (journal,) if clips is None else (journal, clips)
+        tellers = [TroubleTeller(part, lambda: loop.tell(assembly.node_status(loop))) for part in troubled]
         loop.stays = bool(settings.control)
         stop_on_signals(loop.stop)
         if stopped.is_set():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from glatd.config import build
 from glatd.daemon.events.settings import EventSettings, check_events
+from glatd.daemon.privacy.settings import BlankSettings, ClipSettings, check_privacy
 from glatd.errors import ConfigError
 
 NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -51,6 +52,8 @@ class Settings:
     journal_sync: Literal["normal", "full"] = "normal"  # what it holds after: a kill; a loss of power too
     catchup: str = ""  # endpoint that answers what was missed: tcp://127.0.0.1:5557; needs a journal
     events: EventSettings = field(default_factory=EventSettings)
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    blank: BlankSettings = field(default_factory=BlankSettings)
     source: tuple[SourceSettings, ...] = ()
 
     @property
@@ -118,3 +121,4 @@ def _check(settings: Settings, where: str) -> None:
     if settings.catchup and not settings.journal:
         raise ConfigError(f"{where}: catchup = {settings.catchup!r} needs a journal to answer from; name its folder")
     check_events(settings.events, where)
+    check_privacy(settings.clips, settings.blank, settings.hop, where)

@@ -8,10 +8,13 @@ from glatd.daemon.announce import Announcer, Counts
 from glatd.daemon.batching import Due
 from glatd.daemon.channel import Channel
 from glatd.daemon.events.decider import Decider
+from glatd.daemon.events.rules import Rules
 from glatd.daemon.gate import LevelGate, loudest
 from glatd.daemon.overload import Rung
+from glatd.daemon.privacy.outlet import Outlet
+from glatd.daemon.tagging import Seen
 from glatd.daemon.worker import Worker
-from glatd.messages import Event, Status, Tags
+from glatd.messages import Event, Gap, Status, Tags
 
 STALL_SECONDS = 2.0  # without a block, beside what the source's jitter explains
 BUSY_SCORE = 0.3  # of any class in the last window that was looked at: an event may be in progress
@@ -26,10 +29,19 @@ class Track:
         worker: not started.
         gate: of the level.
         decider: of its events; None for none.
+        outlet: what of its audio is written down; None for none.
     """
 
-    def __init__(self, worker: Worker, channel: Channel, gate: LevelGate, decider: Decider | None = None) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        channel: Channel,
+        gate: LevelGate,
+        decider: Decider | None = None,
+        outlet: Outlet | None = None,
+    ) -> None:
         self.worker, self.channel, self._gate, self.decider = worker, channel, gate, decider
+        self._outlet = outlet or Outlet(channel.stream)
         self.name = worker.source.name
         # Which one of every few hops is looked at under overload: if all streams took the same one, it would be as
         # crowded as before.
@@ -79,27 +91,52 @@ class Track:
             # Asked for every window: it must know all hops.
             quiet = self._gate.setting is not None and self._gate.quiet(loudest(stream.newest(window)), self.busy)
             if not stream.publishable(window):
+                self._outlet.passed(window, [])
                 continue
             if (window.end_frame // stream.hop + self._turn) % rung.every and not stream.finished:
                 self.counts.skipped += 1
+                self._outlet.passed(window, [])
             elif quiet:
                 self.counts.quiet += 1
                 events = self.decider.quiet(window) if self.decider is not None else []
-                return self.announcer.quiet(window, stream.level(window)), events
+                return self.announcer.quiet(window, stream.level(window)), self._outlet.passed(window, events)
             elif rung.drop and self.channel.pending >= stream.hop * stream.sizes.hop:
                 self.counts.dropped += 1
+                self._outlet.passed(window, [])
             else:
                 self.due = Due(self, window, self.channel.completed or time.monotonic())
         return None
+
+    def decide(self, seen: Seen) -> list[Event]:
+        """The events that a look brings."""
+        return self._outlet.looked(seen, self.decider.take(seen) if self.decider is not None else [])
+
+    def gap(self, gap: Gap) -> list[Event]:
+        """The events that a gap ends; call before the stream passes over it."""
+        events = [] if self.decider is None else self.decider.gap(gap.start, gap.end, gap.cause)
+        events = self._outlet.ended(events)
+        self._outlet.lost(gap.start, gap.end)
+        return events
+
+    def close(self, cause: str) -> list[Event]:
+        """The events that go on, ended: nothing more is heard of this stream."""
+        return self._outlet.close([] if self.decider is None else self.decider.close(cause))
+
+    def change(self, rules: Rules) -> list[Event]:
+        """Decide by other rules from now on; the events that end with it."""
+        if self.decider is None:
+            self.decider = Decider(self.announcer, rules)
+            return []
+        return self._outlet.ended(self.decider.change(rules))
 
     def lost(self) -> list[Event]:
         """Events that end because nothing is heard for longer than they hold."""
         if self.decider is None or not self.decider.open:
             return []
         if self.announcer.state == "muted":
-            return self.decider.lost(math.inf, "muted")
+            return self._outlet.ended(self.decider.lost(math.inf, "muted"))
         if self.announcer.state == "reconnecting":
-            return self.decider.lost(time.monotonic() - self._changed, "reconnecting")
+            return self._outlet.ended(self.decider.lost(time.monotonic() - self._changed, "reconnecting"))
         return []
 
     def state(self) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from glatd.daemon.journal.catchup import CatchUp
 from glatd.daemon.journal.journal import Journal
@@ -33,16 +34,24 @@ def kept(settings: Settings, access: Access) -> Iterator[Journal | Numbering]:
             yield journal
 
 
-class TroubleTeller:
-    """Has the node tell how it fares as soon as its journal cannot be written, and when it can be again."""
+class Writing(Protocol):
+    """What may fail to write: a journal, clips."""
 
-    def __init__(self, journal: Journal | Numbering, tell: Callable[[], None]) -> None:
-        self._journal, self._tell = journal, tell
+    @property
+    def trouble(self) -> str:
+        """Why; empty when all is well."""
+
+
+class TroubleTeller:
+    """Has the node tell how it fares as soon as something cannot be written, and when it can be again."""
+
+    def __init__(self, of: Writing, tell: Callable[[], None]) -> None:
+        self._of, self._tell = of, tell
         self._told = ""
 
     def look(self) -> None:
         """Tell if it has changed."""
-        trouble = self._journal.trouble
+        trouble = self._of.trouble
         if bool(trouble) != bool(self._told):
             self._told = trouble
             self._tell()

@@ -29,7 +29,8 @@ DISK_FULL = "disk full"
 TOO_SLOW = "writer too slow"
 CANNOT_WRITE = "cannot be written"
 DAMAGED = "recording damaged"
-OF_THE_RECORDING = frozenset({DISK_FULL, TOO_SLOW, CANNOT_WRITE, DAMAGED})
+BLANKED, UNSEEN = "speech blanked", "not looked at"  # by [blank]: it was not to be written
+OF_THE_RECORDING = frozenset({DISK_FULL, TOO_SLOW, CANNOT_WRITE, DAMAGED, BLANKED, UNSEEN})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,8 @@ class Segment(ABC):
         OSError: the file cannot be made.
     """
 
+    mode: ClassVar[int] = 0o644  # of the file, before the umask
+
     def __init__(self, path: Path, rate: int, channels: int) -> None:
         self.rate, self.channels, self.path = rate, channels, path
         self.taken = 0  # samples given to `take`
@@ -82,7 +84,7 @@ class Segment(ABC):
         self._encoded = 0  # samples that are in the file or in `_pending`
         self._pending = bytearray()
         self._frames: list[int] = []
-        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, self.mode)
         try:
             self._append(self._header())
         except BaseException:
