@@ -1,4 +1,4 @@
-"""python -m benchmarks [all|daemon|delivery|events|load|runtimes|wheels|render]: measure into docs/benchmarks/, render.
+"""python -m benchmarks [all|NAME]: measure into docs/benchmarks/, render. NAME as --help lists them.
 
 `all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
 """
@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
+WHAT = ("all", "blanking", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -56,6 +56,10 @@ def main() -> None:
         from benchmarks import runtimes
 
         keep("runtimes", runtimes.measure(asked.bundle, asked.data, asked.turns, asked.scenes))
+    if asked.what == "blanking":
+        from benchmarks import blanking
+
+        keep("blanking", blanking.measure(asked.data))
     if asked.what == "delivery":
         from benchmarks import delivery
 
