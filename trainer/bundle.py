@@ -1,8 +1,8 @@
 """The weights bundle: what training writes and what engines are built from.
 
-`model.json` says which network it is, `weights.safetensors` holds both streams as float16 (the
-network that is judged and exported is the one that is read back, so nothing is lost later), and
-`glatd train export` adds the float32 graphs.
+`model.json` says which network it is, `weights.safetensors` holds both streams, as float16 where they were
+trained here (the network that is judged and exported is the one that is read back, so nothing is lost later), as
+float32 where they were imported, and `glatd train export` adds the float32 graphs.
 """
 
 import hashlib
@@ -38,12 +38,18 @@ class BundleModel:
     licence: str
 
 
-def write_bundle(folder: Path, model: Glat, name: str, provenance: dict[str, str], licence: str) -> None:
-    """Write weights (float16) and model.json into `folder`."""
+def write_bundle(
+    folder: Path, model: Glat, name: str, provenance: dict[str, str], licence: str, half: bool = True
+) -> None:
+    """Write weights and model.json into `folder`.
+
+    Args:
+        half: whether the weights are stored as float16.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # A counter of BatchNorm is no weight: float16 ends at 65504 steps.
     state = {
-        key: value.contiguous().half() if value.is_floating_point() else value
+        key: (value.half() if half else value.float()).contiguous() if value.is_floating_point() else value
         for key, value in model.state_dict().items()
     }
     save_file(state, folder / WEIGHTS)

@@ -9,13 +9,18 @@ from torch import Tensor
 from glatd.errors import DataError
 from glatd.trainer.backbones.folding import fold_batchnorm
 from glatd.trainer.backbones.mn import MN
+from glatd.trainer.backbones.spec import Backbone
+
+# Of PANNs' checkpoints: the front end is computed, not learned. Older ones do not count BatchNorm's batches.
+COMPUTED = ("spectrogram_extractor.", "logmel_extractor.")
+COUNTER = "num_batches_tracked"
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file.
+    """The state dict in a checkpoint file: the file itself, or what it holds under `model`, as PANNs' do.
 
     Raises:
-        DataError: not there, not a checkpoint, or one that holds more than tensors.
+        DataError: not there, not a checkpoint, or one that holds more than tensors and plain values.
     """
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
@@ -23,9 +28,35 @@ def load_state(path: Path) -> dict[str, Tensor]:
         raise DataError(f"cannot read the checkpoint {path}: {error.strerror}") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise DataError(f"{path} is no checkpoint of plain tensors: {str(error).splitlines()[0]}") from error
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):
+        state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} is no state dict (names to tensors); give the file as published")
-    return state
+    return {key: value for key, value in state.items() if not key.startswith(COMPUTED)}
+
+
+def fill(network: Backbone, state: dict[str, Tensor], where: str, what: str) -> None:
+    """Give a network the weights of a checkpoint.
+
+    Args:
+        where: the file.
+        what: the network, as in "is it CNN10?".
+
+    Raises:
+        DataError: a missing, extra or misshapen key, by name.
+    """
+    wanted = network.state_dict()
+    for problem, keys in (
+        ("lacks", {key for key in wanted.keys() - state.keys() if not key.endswith(COUNTER)}),
+        ("has the unknown key", state.keys() - wanted.keys()),
+        (
+            "has another shape at",
+            {key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape},
+        ),
+    ):
+        if keys:
+            raise DataError(f"{where} {problem} {sorted(keys)[0]!r} ({len(keys)} in all); is it {what}?")
+    network.load_state_dict(state, strict=False)
 
 
 def load_mn(path: Path, width: float) -> MN:
@@ -34,22 +65,8 @@ def load_mn(path: Path, width: float) -> MN:
     Raises:
         DataError: a missing, extra or misshapen key, by name.
     """
-    state = load_state(path)
     network = MN(width=width)
-    wanted = network.state_dict()
-    for problem, keys in (
-        ("lacks", wanted.keys() - state.keys()),
-        ("has the unknown key", state.keys() - wanted.keys()),
-        (
-            "has another shape at",
-            {key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape},
-        ),
-    ):
-        if keys:
-            raise DataError(
-                f"{path} {problem} {sorted(keys)[0]!r} ({len(keys)} in all); is it an MN of width {width:g}?"
-            )
-    network.load_state_dict(state)
+    fill(network, load_state(path), str(path), f"an MN of width {width:g}")
     folded = MN(width=width, folded=True)
     fold_batchnorm(network)
     folded.load_state_dict(network.state_dict())

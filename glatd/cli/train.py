@@ -39,6 +39,18 @@ def evaluate(bundle: Path, recipe: Path, init: Path, data: Path, work: Path) -> 
     return 0
 
 
+@train.command("import")
+@click.argument("checkpoint", type=PATH)
+@click.option("--backbone", required=True, help="cnn10, resnet38 (PANNs) or mn (EfficientAT).")
+@click.option("--out", type=PATH, required=True, help="Folder of the weights bundle.")
+def import_(checkpoint: Path, backbone: str, out: Path) -> int:
+    """Make a bundle of a published CHECKPOINT, in which both streams start from it."""
+    model = trainer("importing").import_checkpoint(checkpoint, backbone, out)
+    sizes = sum(value.numel() for value in model.global_stream.parameters())
+    click.echo(f"{out}: {backbone}, {sizes:,} parameters a stream; glatd train export {out} comes next")
+    return 0
+
+
 @train.command()
 @click.argument("bundle", type=PATH)
 @click.option("--grid", type=click.Choice(["stream", "clip"]), default="stream", show_default=True)
