@@ -126,6 +126,8 @@ def check_mqtt(settings: MqttSettings) -> None:
         value = getattr(settings, key)
         if re.search(r"[+#\0]|^[/$]|/$|//", value) or (key == "prefix" and not value):
             raise ConfigError(f"{key} = {value!r} must be a topic without + and #, for example {key!r}")
+    if settings.phase:
+        raise ConfigError("phase: this bridge shows what goes on, for which it needs every phase; leave it out")
     if not 1 <= settings.level_seconds <= 86_400:
         raise ConfigError(f"level_seconds = {settings.level_seconds!r} must be from 1 to 86400")
     slugs: dict[str, str] = {}

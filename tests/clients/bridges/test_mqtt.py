@@ -247,6 +247,7 @@ def test_a_broker_that_does_not_allow_it_is_told_of(node: Node, tmp_path: Path) 
         ({"broker": "mqtt://host", "classes": ("Dgo",)}, "did you mean 'Dog'"),
         ({"broker": "mqtt://host", "prefix": "a/#"}, "prefix = 'a/#' must be a topic"),
         ({"broker": "mqtt://host", "prefix": ""}, "prefix = '' must be a topic"),
+        ({"broker": "mqtt://host", "phase": ("start",)}, "needs every phase"),
         ({"broker": "mqtt://host", "level_seconds": 0.0}, "level_seconds = 0.0 must be from 1"),
     ],
 )
