@@ -11,6 +11,7 @@ from glatd.cli.keys import keys
 from glatd.cli.listen import listen
 from glatd.cli.machine import check, devices, doctor
 from glatd.cli.remote import control
+from glatd.cli.schema import schema
 from glatd.cli.tag import replay, run
 from glatd.cli.train import train
 from glatd.errors import ConfigError, GlatdError
@@ -27,7 +28,7 @@ def cli(log_format: str) -> None:
     set_up_logging(log_format)
 
 
-for command in (run, replay, listen, control, bridge, devices, check, doctor, keys, engine, train):
+for command in (run, replay, listen, control, bridge, devices, check, doctor, keys, schema, engine, train):
     cli.add_command(command)
 
 
