@@ -6,6 +6,7 @@ until clips can be written again.
 """
 
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -76,13 +77,13 @@ class ClipWriter:
 
     Args:
         folder: for the clips, made with mode 0700.
-        days, megabytes: for which, and of which, clips are kept; 0 for any.
+        days, megabytes: that a clip is kept, and of all clips; 0 for any.
 
     Attributes:
         trouble: why clips are not kept now; empty when all is well.
 
     Raises:
-        ConfigError: the folder cannot be used, or others may look into it.
+        ConfigError: the folder cannot be used, others may look into it, or another glatd uses it.
     """
 
     def __init__(self, folder: Path, days: float, megabytes: float) -> None:
@@ -90,8 +91,17 @@ class ClipWriter:
         check_folder(folder)
         try:
             make_folder(folder)
+            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ConfigError(f"cannot keep clips in {folder}: {error.strerror}; name another clips.folder") from error
+        try:
+            # Another glatd would take unfinished clips for those of a daemon that was killed.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise ConfigError(
+                f"the folder of clips {folder} is in use by another glatd; stop it, or name another clips.folder"
+            ) from error
         self._retention = Retention(folder, days, megabytes)
         self._came = threading.Condition()
         self._queue: deque[Item] = deque()
@@ -151,6 +161,7 @@ class ClipWriter:
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
             log.error("the last clips could not be written into %s within %g s", self.folder, CLOSE_SECONDS)
+        os.close(self._lock)
 
     def _put(self, item: Item) -> None:
         self._bytes += _cost(item)

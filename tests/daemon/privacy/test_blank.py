@@ -18,6 +18,7 @@ from glatd.daemon.recording.reader import open_recording
 from glatd.daemon.settings import Settings, read_settings
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
+from glatd.labels import mids_below
 from tests.daemon.privacy.listened import Listened, listened
 from tests.daemon.processes import glatd, running
 from tests.daemon.sounds import RATE, Floats, write_wav
@@ -71,7 +72,7 @@ def understood(sound: Floats) -> np.ndarray:
 def test_no_clip_holds_what_was_said_and_each_tells_so(heard: Heard) -> None:
     spoken = understood(heard.sound)
     assert spoken.mean() > 0.1  # of the whole
-    assert len(heard.said.clips) >= 2 and len(heard.said.of("Speech")) >= 1
+    assert len(heard.said.clips) >= 2 and any(event.mid in mids_below("Speech") for event in heard.said.events)
     covered = barked = 0
     for clip in heard.said.clips.values():
         first, last = clip.about["start"], clip.about["end"]
@@ -105,7 +106,7 @@ def test_no_recording_holds_it_either_and_its_gaps_say_why(heard: Heard) -> None
         assert np.array_equal(np.clip(whole, -32_767, None), heard.said.samples[at])
     assert causes == {BLANKED} and source.complete
     assert not (written & spoken).any()
-    assert written[: 3 * RATE].all() and written[-RATE:].all() and written.mean() > 0.3
+    assert written[:RATE].all() and written[-RATE:].all() and written.mean() > 0.3
 
 
 def test_a_replay_of_it_is_honest(heard: Heard) -> None:

@@ -95,10 +95,10 @@ def test_gaps_and_mutes_keep_their_place_and_a_mute_of_a_day_takes_no_memory() -
     assert len(held._held) == 3 and held._bytes == first.samples.nbytes
     held.take(last)
     held.release(RATE // 2, lambda start, end: [])
-    assert tape.taken == [first] and len(tape.gaps) == 1
+    assert [block.start for block in tape.taken] == [0] and len(tape.gaps) == 1
     assert tape.lost == [(last.start, "muted")]
     held.finish(lambda start, end: [])
-    assert tape.taken == [first, last]
+    assert [block.start for block in tape.taken] == [0, last.start]
     held.take(last)  # a source that hung and came back: its stream has ended
     assert not held._held
 

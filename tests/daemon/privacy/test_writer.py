@@ -197,3 +197,8 @@ def test_a_folder_that_cannot_be_used_is_refused_with_the_remedy(tmp_path: Path)
         ClipWriter(tmp_path / "file", 0, 0)
     with pytest.raises(ConfigError, match=r"cannot keep clips in .*file/below"):
         ClipWriter(tmp_path / "file" / "below", 0, 0)
+    clips = ClipWriter(tmp_path / "clips", 0, 0)
+    with pytest.raises(ConfigError, match="is in use by another glatd"):
+        ClipWriter(tmp_path / "clips", 0, 0)
+    clips.close()
+    ClipWriter(tmp_path / "clips", 0, 0).close()
