@@ -26,22 +26,27 @@ def devices() -> int:
 @click.command()
 @click.argument("config", type=PATH)
 def check(config: Path) -> int:
-    """Check a configuration without listening: its keys, sources, engine, hop."""
+    """Check a configuration without listening: its keys, sources, engine, hop, and where it writes."""
+    from glatd.daemon.places import places
     from glatd.daemon.serve import check_guarded, make_engine, make_sources
     from glatd.daemon.settings import read_settings
 
     settings = read_settings(config)
     sources = make_sources(settings)
     check_guarded(settings, sources)
+    written = list(places(settings))
     manifest = make_engine(settings).manifest
     click.echo(f"node     {settings.node_name}")
     click.echo(f"publish  {settings.publish or 'nothing'}")
     click.echo(f"control  {settings.control or 'off'}")
+    click.echo(f"metrics  {settings.metrics or 'off'}")
     click.echo(f"keys     {settings.keys or 'none: whoever reaches a socket may use it'}")
     click.echo(
         f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
     )
     click.echo(f"hop      {settings.hop:g} s, {settings.crops} crops")
+    for name, text in written:
+        click.echo(f"{name:<8} {text}")
     for source in sources:
         click.echo(f"source   {source.name} = {source.uri}")
     return 0

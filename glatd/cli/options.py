@@ -6,5 +6,9 @@ import click
 
 # click's Path type would check existence with a message of its own; ours name the remedy.
 PATH = click.Path(path_type=Path)
-CLIENT_KEYS = click.option("--keys", type=PATH, metavar="FILE", help="What `glatd keys add` made for you.")
+# By the environment too: a container's health check is the same command with keys and without.
+CLIENT_KEYS = click.option(
+    "--keys", type=PATH, metavar="FILE", envvar="GLATD_CLIENT_KEYS", show_envvar=True,
+    help="What `glatd keys add` made for you.",
+)  # fmt: skip
 FORMAT = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -60,6 +60,7 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
     "--expect", type=PATH, metavar="FILE", help="Compare with messages of before (said.jsonl); 1 if they differ."
 )
 @click.option("--publish", metavar="ENDPOINT", help="Also publish the messages on this ZeroMQ endpoint.")
+@click.option("--keys", metavar="DIR", help="Only clients of these keys may subscribe to it (glatd keys).")
 @click.option(
     "--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True
 )

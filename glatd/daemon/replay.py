@@ -22,6 +22,7 @@ from glatd.daemon.recording.expected import Expected
 from glatd.daemon.recording.layout import DAMAGED, HEADER, is_recording
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.report import is_equal, report
+from glatd.daemon.security.access import make_access
 from glatd.daemon.serve import Assembly, make_engine, stop_on_signals
 from glatd.daemon.settings import Settings, read_settings
 from glatd.daemon.sources.base import Source, unique_names
@@ -135,7 +136,8 @@ class Replay:
         stopped = threading.Event()
         stop_on_signals(stopped.set)
         settings = self._parts[0].settings
-        publisher = Publisher(settings.publish) if settings.publish else None
+        access = make_access(settings.keys, settings.insecure)
+        publisher = Publisher(settings.publish, access) if settings.publish else None
         code = 0
         with closing(publisher) if publisher else nullcontext():
             assemblies = self._assemblies()

@@ -70,12 +70,23 @@ def test_what_it_runs_are_commands_of_glatd_with_the_configuration_that_it_bring
     assert "deploy/container.toml /etc/glatd/glatd.toml" in of("COPY")
     settings = read_settings(DEPLOY / "container.toml")
     assert make_sources(settings) == []  # it may start without any, having a control socket
-    assert settings.publish.endswith(f":{of('EXPOSE')[0]}")
+    assert [endpoint.rpartition(":")[2] for endpoint in (settings.publish, settings.catchup)] == of("EXPOSE")
+    assert Path(settings.journal).is_relative_to(*of("VOLUME"))
     (health,) = of("HEALTHCHECK")
     asked = check_command(exec_form(health.partition("CMD ")[2]))
     assert asked["endpoint"] == settings.control
     check_private(settings.control)
     assert values(str(asked["do"]), None) == {}
+    assert asked["keys"] is None
+
+
+def test_the_health_check_takes_keys_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command in the image cannot be changed by whoever runs it; a variable can."""
+    (health,) = of("HEALTHCHECK")
+    (variable,) = set(re.findall(r"GLATD_\w+", (DEPLOY / "Containerfile").read_text(encoding="utf-8")))
+    monkeypatch.setenv(variable, "/var/lib/glatd/keys/health.key")
+    asked = check_command(exec_form(health.partition("CMD ")[2]))
+    assert asked["keys"] == Path("/var/lib/glatd/keys/health.key")
 
 
 @pytest.mark.parametrize("folder", ["/var/lib/glatd", "/run/glatd"])

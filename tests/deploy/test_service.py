@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from glatd.daemon.security.access import is_local
+from glatd.daemon.serve import make_sources
+from glatd.daemon.settings import read_settings
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -85,6 +88,15 @@ def test_what_the_daemon_counts_on_is_set() -> None:
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"  # never given up
     assert service["ExecReload"].startswith("/bin/kill -HUP ")
     assert service["ExecStart"].endswith(" run --config %E/glatd/glatd.toml")
+
+
+def test_its_configuration_writes_where_the_unit_lets_it() -> None:
+    unit = (DEPLOY / "glatd.service").read_text(encoding="utf-8")
+    settings = read_settings(DEPLOY / "glatd.toml")
+    assert "StateDirectory=glatd\n" in unit and Path(settings.journal).is_relative_to("/var/lib/glatd")
+    assert "RuntimeDirectory=glatd\n" in unit and settings.control.startswith("ipc:///run/glatd/")
+    assert make_sources(settings) == [] and is_local(settings.publish) and is_local(settings.catchup)
+    assert settings.clips.folder == "" and settings.record == ""  # no audio is kept unless somebody asks for it
 
 
 def test_the_account_is_made_as_the_unit_names_it(tmp_path: Path) -> None:
