@@ -68,6 +68,8 @@ class Loop:
         self.engine, self.sinks, self.overload = engine, sinks, overload
         self._journal = journal or Numbering()
         self.stays = False  # whether it goes on without streams: more may be added
+        self.warm = False  # whether every size has been run once; set by who has it warmed up
+        self.timed: Callable[[str, float], None] = lambda stage, seconds: None  # told how long each stage takes
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
         self._clock = clock
@@ -204,7 +206,10 @@ class Loop:
         while not self._stop.is_set():
             free = [track for track in live if track.due is None]
             fed = [track.channel.feed(functools.partial(self._tell_gap, track)) for track in free]
+            began = time.monotonic()
             make_frames(self.engine, [track.channel.stream for track in free])
+            if any(fed):
+                self.timed("frontend", time.monotonic() - began)
             for track in free:
                 while (quiet := track.look(self.overload.rung)) is not None:
                     message, events = quiet
@@ -226,18 +231,23 @@ class Loop:
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]
-        for item, seen in zip(batch, see(self.engine, pairs, self.overload.rung.crops), strict=True):
+        looked = see(self.engine, pairs, self.overload.rung.crops)
+        self.timed("look", time.monotonic() - began)
+        for item, seen in zip(batch, looked, strict=True):
             self._publish(item.of, seen, item.since, began)
             item.of.due = None
         return True
 
     def _publish(self, track: Track, seen: Seen, since: float, began: float) -> None:
+        then = time.monotonic()
         self.tell(track.announcer.tags(seen))
         self.tell_events(track.decide(seen))
         track.busy = bool(seen.scores[self._sounds].max() >= BUSY_SCORE)
         now = time.monotonic()
         track.counts.late = now - since
         self.late.append(now - since)
+        for stage, seconds in (("wait", began - since), ("publish", now - then), ("late", now - since)):
+            self.timed(stage, seconds)
         if self.overload.observe(began - since, now):
             self._tell_node()
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
@@ -24,6 +25,7 @@ from glatd.daemon.journal.keeping import TroubleTeller, kept
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.manage import Manager
+from glatd.daemon.metrics.address import read_address
 from glatd.daemon.overload import Overload
 from glatd.daemon.privacy.outlet import check_labels, make_outlet
 from glatd.daemon.privacy.writer import ClipWriter
@@ -43,6 +45,9 @@ from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.errors import ConfigError
 from glatd.messages import Message, Node, Status
+
+if TYPE_CHECKING:
+    from glatd.daemon.metrics.server import MetricsServer
 
 log = logging.getLogger("glatd")
 
@@ -73,6 +78,8 @@ def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
         check_reach(settings.catchup, f"cannot answer on {settings.catchup}", "catchup", access)
     if settings.control:
         check_private(settings.control, access)
+    if settings.metrics:
+        read_address(settings.metrics, settings.insecure)
     for source in sources:
         source.guard(access)
     return access
@@ -241,6 +248,20 @@ def make_clips(settings: Settings) -> ClipWriter:
     return ClipWriter(Path(kept.folder), kept.days, kept.megabytes)
 
 
+def make_metrics(assembly: Assembly, loop: Loop, publisher: Publisher | None) -> "MetricsServer":
+    """What Prometheus scrapes.
+
+    Raises:
+        ConfigError: its library is not installed, or the address cannot be used.
+    """
+    try:
+        from glatd.daemon.metrics.serving import serve_metrics
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"metrics need {error.name}; pip install 'glatd[metrics]'") from error
+    subscriptions = (lambda: publisher.subscriptions) if publisher is not None else lambda: 0
+    return serve_metrics(assembly.settings, loop, assembly.node_status, subscriptions, assembly.journal)
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM and SIGINT only set a flag."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -302,8 +323,14 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             closing_down.enter_context(closing(Control(settings.control, manager.commands, access)))
         if read is not None:
             threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
-        # In the loop's thread, while the sources open.
-        loop.ask(lambda: engine.warm_up(FRONTEND_ROWS, settings.crops))
+        if settings.metrics:
+            closing_down.enter_context(closing(make_metrics(assembly, loop, publisher)))
+
+        def warm_up() -> None:
+            engine.warm_up(FRONTEND_ROWS, settings.crops)
+            loop.warm = True
+
+        loop.ask(warm_up)  # in the loop's thread, while the sources open
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)

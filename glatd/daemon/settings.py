@@ -35,6 +35,7 @@ class Settings:
     publish: str = "tcp://127.0.0.1:5555"  # ZeroMQ endpoint to bind; "" publishes nothing
     control: str = ""  # endpoint of the control socket: ipc:///run/glatd/control, tcp://127.0.0.1:5556; "" for none
     keys: str = ""  # folder made by `glatd keys init`: only its clients may connect; "": whoever reaches a socket
+    metrics: str = ""  # http://127.0.0.1:9464 serves /metrics to Prometheus, /healthz and /readyz; "" for none
     insecure: bool = False  # whether other machines may be let in without keys
     engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
     hop: float = 0.96  # s between windows, a multiple of the engine's stride

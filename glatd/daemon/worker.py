@@ -95,6 +95,11 @@ class Worker:
         """Whether the thread is still there although it was asked to stop."""
         return self._stopping and self._thread.is_alive()
 
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that wait for the loop."""
+        return INBOX_SECONDS * self._waiting / self._limit
+
     def fetch(self) -> tuple[list[Chunk | Lost], bool]:
         """What has come since the last call, and whether that was the end. Call with `ready` held."""
         if not self._inbox:

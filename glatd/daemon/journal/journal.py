@@ -116,6 +116,11 @@ class Journal:
         """The newest offset that was given out; 0 for none."""
         return self._next - 1
 
+    @property
+    def waiting(self) -> int:
+        """Events in memory that could not be written yet."""
+        return len(self._waiting)
+
     def append(self, events: Sequence[Event]) -> list[Event]:
         """Write events down, all in one commit.
 

@@ -9,9 +9,15 @@ class Numbering:
     """Stands where a `Journal` would."""
 
     trouble = ""
+    waiting = 0
 
     def __init__(self) -> None:
         self._next = 1
+
+    @property
+    def last(self) -> int:
+        """The newest offset that was given out; 0 for none."""
+        return self._next - 1
 
     def append(self, events: Sequence[Event]) -> list[Event]:
         """The events with their offsets."""

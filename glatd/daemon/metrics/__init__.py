@@ -1,0 +1,1 @@
+"""What Prometheus scrapes of a daemon, and whether it is well: `metrics` in glatd.toml."""
