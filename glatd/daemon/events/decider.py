@@ -1,21 +1,29 @@
 """What is told of one stream: every look goes through the rules of every class, and events come out."""
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from glatd.daemon.announce import DIGITS, Announcer
 from glatd.daemon.clock import rfc3339
-from glatd.daemon.events.machine import EVER, Change, Evidence, Gate, Heard, Open, State, advance, end
+from glatd.daemon.events.hearing import Hearing, Loudness, Told
+from glatd.daemon.events.machine import EVER, Change, Gate, Heard, Open, State, advance, end
 from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.events.settings import EventSettings
-from glatd.daemon.events.timing import Grid, Steps, find_runs, find_steps, level_of, sharpened
 from glatd.daemon.stream import AFRESH_SECONDS, Window
 from glatd.daemon.tagging import Seen
 from glatd.messages import Event
 
 IDLE = State()
+
+
+class Around(NamedTuple):
+    """What of a look and the stream is the same for all classes."""
+
+    promising: frozenset[int]  # classes that score so much that they may be the better name for a general one's sound
+    wall: float  # UNIX seconds of the look's end
+    since: int  # samples since the look before
 
 
 class Decider:
@@ -29,6 +37,7 @@ class Decider:
     def __init__(self, announcer: Announcer, rules: Rules) -> None:
         self._announcer, self._rules = announcer, rules
         self._sizes = announcer.manifest.geometry
+        self._loudness = Loudness()
         self._states: dict[int, State] = {}
         self._open: set[int] = set()
         self._ids: dict[int, str] = {}  # of the open events
@@ -37,23 +46,28 @@ class Decider:
 
     def take(self, seen: Seen) -> list[Event]:
         """What a look changes."""
+        return self.decide(self._hearing(seen))
+
+    def decide(self, hearing: Hearing) -> list[Event]:
+        """The same of a look that may have been kept."""
         changes: list[tuple[int, Change]] = []
-        steps: Steps | None = None
-        for index in self._candidates(seen):
+        around: Around | None = None
+        for index in self._candidates(hearing):
             state = self._state(index)
-            if self._has_passed(seen, index, state):
+            if self._has_passed(hearing, index, state):
                 continue
-            steps = steps or self._steps(seen)
-            state, changed = advance(state, self._heard(seen, index, steps), self._rules.of[index])
+            around = around or self._around(hearing)
+            heard = hearing.heard(index, self._told(index, around), state.closed)
+            state, changed = advance(state, heard, self._rules.of[index])
             self._keep(index, state)
             changes += [(index, change) for change in changed]
-        self._end = seen.window.end
+        self._end = hearing.window.end
         return [self._event(index, change, self._end) for index, change in changes]
 
     def quiet(self, window: Window) -> list[Event]:
         """What it changes that all of a window is quiet: nothing goes on in it."""
         changes: list[tuple[int, Change]] = []
-        for index in sorted(self._open, key=lambda index: int(self._rules.order[index])):
+        for index in sorted(self._open, key=self._rules.order.__getitem__):
             heard = Heard(window.start, window.end, 0.0, (), (), looked=False, since=window.end - self._end)
             state, changed = advance(self._states[index], heard, self._rules.of[index])
             self._keep(index, state)
@@ -86,32 +100,43 @@ class Decider:
         """Events that go on."""
         return len(self._open)
 
+    def is_open(self, index: int) -> bool:
+        """Whether an event of a class goes on."""
+        return index in self._open
+
     def explain(self, seen: Seen, index: int) -> list[Gate]:
         """Every gate that a class comes by, or not, in the look that would be taken next. Changes nothing."""
+        return self.ask(seen, index)[0]
+
+    def ask(self, seen: Seen, index: int) -> tuple[list[Gate], Heard]:
+        """The same, and what is heard of the class."""
         gates: list[Gate] = []
-        heard = self._heard(seen, index, self._steps(seen))
+        hearing = self._hearing(seen)
+        heard = hearing.heard(index, self._told(index, self._around(hearing)))
         advance(self._state(index), heard, self._rules.of[index], gates)
-        return gates
+        return gates, heard
 
-    def _candidates(self, seen: Seen) -> list[int]:
+    def _hearing(self, seen: Seen) -> Hearing:
+        return Hearing.of(seen, lambda: self._loudness.of(seen), self._announcer.manifest)
+
+    def _candidates(self, hearing: Hearing) -> list[int]:
         """Classes that are heard or go on, in the order in which they are decided."""
-        found = np.flatnonzero(seen.scores >= self._rules.on).tolist()
-        return sorted({*found, *self._open}, key=lambda index: int(self._rules.order[index]))
+        found = np.flatnonzero(hearing.scores >= self._rules.on).tolist()
+        return sorted({*found, *self._open}, key=self._rules.order.__getitem__)
 
-    def _has_passed(self, seen: Seen, index: int, state: State) -> bool:
+    def _has_passed(self, hearing: Hearing, index: int, state: State) -> bool:
         """Whether all that a class did in this window is too long ago to begin an event: mostly so, and soon known."""
         if state.open is not None:
             return False
-        window, rule, activations = seen.window, self._rules.of[index], seen.framewise[index]
-        since = state.closed
+        rule, since = self._rules.of[index], state.closed
         if rule.confirm[0] == 1:  # else older pieces count
-            since = max(since, window.end - rule.hold - 2 * rule.hop - rule.piece)
-        first = max(0, (since - window.start) // rule.piece - 1)
-        newer = activations[first:]
-        return not len(newer) or float(newer.max()) < level_of(activations)
+            since = max(since, hearing.window.end - rule.hold - 2 * rule.hop - rule.piece)
+        return not hearing.has_since(index, since)
 
-    def _steps(self, seen: Seen) -> Steps:
-        return find_steps(seen.stream.frames_of(seen.window), seen.window.start, self._sizes.hop)
+    def _around(self, hearing: Hearing) -> Around:
+        end = hearing.window.end
+        promising = frozenset(np.flatnonzero(hearing.scores >= self._rules.off).tolist())
+        return Around(promising, self._announcer.clock.at(end), end - self._end)
 
     def _state(self, index: int) -> State:
         state = self._states.get(index, IDLE)
@@ -121,33 +146,14 @@ class Decider:
         self._states[index] = state
         (self._open.discard if state.open is None else self._open.add)(index)
 
-    def _heard(self, seen: Seen, index: int, steps: Steps) -> Heard:
-        window, sizes, rule = seen.window, self._sizes, self._rules.of[index]
-        activations = seen.framewise[index]
-        length = sizes.crop * sizes.hop
-        local = seen.of_crops[:, index].tolist()
-        crops = tuple((start, start + length, score) for start, score in zip(seen.starts, local, strict=True))
-        real = np.flatnonzero(seen.audible).tolist() or [0]
-        grid = Grid(window.start, rule.piece, real[0], real[-1], window.end)
-        runs = find_runs(activations, level_of(activations), grid, crops)
-        fused, global_ = float(seen.scores[index]), float(seen.global_[index])
-        labels = self._announcer.manifest.labels
-        looks = [
-            Evidence(start, stop, global_, score, fused, labels[chosen].name)
-            for (start, stop, score), chosen in zip(crops, seen.classes, strict=True)
-        ]
-        nowhere = Evidence(-(length // 2), length - length // 2, global_, float(seen.local[index]), fused, "")
-        return Heard(
-            window.start,
-            window.end,
-            fused,
-            tuple(sharpened(run, steps) for run in runs),
-            (*looks, nowhere),
+    def _told(self, index: int, around: Around) -> Told:
+        rules = self._rules
+        return Told(
             self._blocked(index),
             self._implied(index),
-            any(seen.scores[other] >= self._rules.of[other].off for other in self._rules.below[index]),
-            rule.schedule.holds(self._announcer.clock.at(window.end)),
-            since=window.end - self._end,
+            not around.promising.isdisjoint(rules.below[index]),
+            rules.of[index].schedule.holds(around.wall),
+            around.since,
         )
 
     def _blocked(self, index: int) -> int:
@@ -159,8 +165,11 @@ class Decider:
         return until
 
     def _implied(self, index: int) -> tuple[tuple[int, int], ...]:
+        below = self._rules.below[index]
+        if not below:
+            return ()
         spans = []
-        for other in self._rules.below[index] & self._states.keys():
+        for other in below & self._states.keys():
             state, hold = self._states[other], self._rules.of[other].hold
             if state.open is not None:
                 spans.append((state.open.onset, EVER))
@@ -170,7 +179,7 @@ class Decider:
 
     def _close(self, indices: list[int], cause: str, closed: int) -> list[Event]:
         events = []
-        for index in sorted(indices, key=lambda index: int(self._rules.order[index])):
+        for index in sorted(indices, key=self._rules.order.__getitem__):
             state, change = end(self._states[index], self._rules.of[index], cause, closed)
             self._keep(index, state)
             events.append(self._event(index, change, max(self._end, change.event.offset)))

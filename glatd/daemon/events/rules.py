@@ -1,8 +1,8 @@
 """The rules of one stream, resolved once: for every class of the engine what holds for it."""
 
 import fnmatch
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,25 @@ class Rules:
     """Of one stream, over C classes."""
 
     on: NDArray[np.float32]  # [C] fused scores; above 1 where events of a class are not told
+    off: NDArray[np.float32]  # [C] fused scores
     of: tuple[Rule, ...]  # C
-    order: NDArray[np.int64]  # [C] rank in which classes are decided: who suppresses first, then children first
-    below: tuple[frozenset[int], ...]  # C, classes whose events say this one too; none where a rule names it
+    order: tuple[int, ...]  # C, rank in which classes are decided: who suppresses first, then children first
+    below: tuple[frozenset[int], ...]  # C, classes whose events say this one too; none where it is told beside them
     suppressed: tuple[tuple[Suppression, ...], ...]  # C
 
     @property
     def any(self) -> bool:
         """Whether any event can ever be told."""
         return bool((self.on <= 1).any())
+
+    def only(self, thresholds: Mapping[int, tuple[float, float]]) -> "Rules":
+        """The same for some classes, with these thresholds on and off; no other class is told."""
+        count = len(self.of)
+        on, off, of = np.full(count, 2.0, np.float32), np.full(count, 2.0, np.float32), list(self.of)
+        for index, (upper, lower) in thresholds.items():
+            on[index], off[index] = upper, lower
+            of[index] = replace(of[index], on=upper, off=lower)
+        return replace(self, on=on, off=off, of=tuple(of))
 
 
 def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geometry, hop: int, stream: str) -> Rules:
@@ -85,7 +95,8 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
         given = {key: getattr(rule, key) for key in KEYS if getattr(rule, key) is not None}
         for index in meant:
             values[index] |= given
-        named |= {index for index, label in enumerate(labels) if label.name in rule.labels and (given or not victims)}
+        if rule.beside and (given or not victims):
+            named |= {index for index, label in enumerate(labels) if label.name in rule.labels}
         if victims:
             suppressors |= meant
             of = Suppression(frozenset(meant), round(rule.suppress_seconds * sizes.rate))
@@ -98,12 +109,12 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
                 f"{value['on']:g}; give its rule both"
             )
     order = sorted(range(count), key=lambda index: (index not in suppressors, -len(above[index]), index))
-    rank = np.empty(count, np.int64)
-    rank[order] = np.arange(count)
+    rank = {index: place for place, index in enumerate(order)}
     return Rules(
         on=np.array([value["on"] if value["publish"] else 2.0 for value in values], np.float32),
+        off=np.array([value["off"] for value in values], np.float32),
         of=tuple(_rule(value, sizes, hop) for value in values),
-        order=rank,
+        order=tuple(rank[index] for index in range(count)),
         below=tuple(
             frozenset()
             if index in named

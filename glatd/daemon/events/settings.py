@@ -20,6 +20,7 @@ class RuleSettings:
     labels: tuple[str, ...] = ()  # display names of labels, or of groups of AudioSet's ontology; none: every class
     children: bool = True  # whether what stands below these in the ontology is meant too
     streams: tuple[str, ...] = ("*",)  # globs
+    beside: bool = True  # whether a class that is named here is told also where a more specific one has told its sound
     publish: bool | None = None  # false: such events are not told
     on: float | None = None
     off: float | None = None
