@@ -115,11 +115,15 @@ class Handshakes:
     """Watches a connecting socket: ZeroMQ itself would be refused again and again for ever, without a word.
 
     Made, used and closed in the socket's thread, and made before it connects.
+
+    Attributes:
+        met: whether the other side has been there.
     """
 
     def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, keys: Keys | None) -> None:
         self._socket, self._endpoint, self._keys = socket, endpoint, keys
         self._monitor = socket.get_monitor_socket(_WATCHED)
+        self.met = False
         self._failed = 0  # in a row, without a reason
         self._poller = zmq.Poller()
         self._poller.register(socket, zmq.POLLIN)
@@ -159,7 +163,7 @@ class Handshakes:
             event = recv_monitor_message(self._monitor)
             kind, value = int(event["event"]), int(event["value"])
             if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self._failed = 0
+                self._failed, self.met = 0, True
             elif kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 raise ConfigError(self._refused())
             elif value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:

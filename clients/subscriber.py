@@ -1,5 +1,6 @@
 """Subscribe to a glatd node: an iterator of typed messages."""
 
+import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Message, Tags, Unknown, topic, unpack
 
 RECEIVE_HWM = 10_000  # messages that may wait here; beyond, ZeroMQ drops without a word (see `Tags.seq`)
+PATIENCE_S = 10.0  # without anybody who publishes, after which the log says so
+
+log = logging.getLogger("glatd.clients")
 
 
 class Subscribing:
@@ -39,10 +43,11 @@ class Subscribing:
         self._wanted = wanted(stream, label, phase, least)
         self._next: dict[tuple[str, str, str], int] = {}
         self._stopped = False
+        self._endpoint, self._alone = endpoint, time.monotonic() + PATIENCE_S
         self._waiting = Waiting()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
-        self._socket.rcvhwm, self._socket.linger = RECEIVE_HWM, 0
+        self._socket.rcvhwm, self._socket.linger, self._socket.ipv6 = RECEIVE_HWM, 0, True
         use_keys(self._socket, keys)
         self._handshakes = Handshakes(self._socket, endpoint, keys)
         for kind in several(types) or ("",):
@@ -76,10 +81,10 @@ class Subscribing:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 self._handshakes.check()  # what has come was read before a refusal is told
-                left = quiet_until - time.monotonic()
-                if left <= 0:
+                now = time.monotonic()
+                if now >= quiet_until:
                     break
-                yield left
+                yield min(quiet_until, self._look_for_anybody(now)) - now
                 continue
             message = self._read(parts)
             if message is not None:
@@ -87,6 +92,15 @@ class Subscribing:
             quiet_until = self._quiet_until()
             yield 0.0
         return None
+
+    def _look_for_anybody(self, now: float) -> float:
+        """Say once that nobody is there; when to look again (monotonic s)."""
+        if self._handshakes.met:
+            self._alone = float("inf")
+        elif now >= self._alone:
+            log.warning("nobody publishes on %s; is that what glatd.toml has under publish?", self._endpoint)
+            self._alone = float("inf")
+        return self._alone
 
     def _quiet_until(self) -> float:
         return time.monotonic() + (LONGEST_SECONDS if self.timeout is None else self.timeout)

@@ -1,5 +1,7 @@
 """To hear what a node says: `glatd listen`."""
 
+import signal
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,7 @@ def _print_all(endpoint: str, form: str, stream: tuple[str, ...], label: tuple[s
     types = ["tags"] if label or options["least"] else []
     printer = Printer(form, names=True)
     with Subscriber(endpoint, types, stream or "*", label=label, **options) as messages:
+        _end_by_signal(messages.stop)
         try:
             for message in messages:
                 printer(message)
@@ -104,9 +107,15 @@ def _print_events(
 
     kept = None if cursor is None else FileCursor(cursor)
     with EventStream(endpoint, catchup, kept, stream=stream or "*", lost=show, **options) as events:
+        _end_by_signal(events.stop)
         try:
             for event in events:
                 show(event)
         except KeyboardInterrupt:
             pass
     return 0
+
+
+def _end_by_signal(stop: Callable[[], None]) -> None:
+    """So that the cursor is saved and what was dropped is told also when a service is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: stop())

@@ -110,7 +110,7 @@ def test_events_that_were_missed_come_first_and_what_is_lost_is_told(node: Node,
         heard(listener, 2)
         node.say(1)
         assert [json.loads(line)["offset"] for line in heard(listener, 3)] == [3, 4, 5]
-        assert listener.end(signal.SIGINT) == 0 and not listener.errors
+        assert listener.end(signal.SIGTERM) == 0 and not listener.errors
     assert json.loads(cursor.read_text())["edge-1"]["offset"] == 5
     node.say(3)
     upkeep = Upkeep(node.journal, days=1, megabytes=0)

@@ -107,6 +107,25 @@ def test_a_node_that_starts_later_is_found() -> None:
         publisher.close()
 
 
+def test_that_nobody_publishes_is_said_once(
+    node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glatd.clients.subscriber.PATIENCE_S", 0.3)
+    for endpoint, said in ((free_endpoint(), 1), (node.endpoint, 0)):
+        caplog.clear()
+        with Subscriber(endpoint, timeout=1.0) as messages:
+            assert list(messages) == [] == list(messages)
+        assert [record.getMessage() for record in caplog.records] == said * [
+            f"nobody publishes on {endpoint}; is that what glatd.toml has under publish?"
+        ]
+
+
+def test_another_thread_can_end_it(node: Node) -> None:
+    with Subscriber(node.endpoint) as messages:
+        threading.Timer(0.2, messages.stop).start()
+        assert list(messages) == []
+
+
 @pytest.mark.parametrize("endpoint", ["", "garbage", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "mic:"])
 def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(ConfigError, match=r"tcp://HOST:PORT|up to 65535"):
