@@ -34,7 +34,7 @@ class EventStream(Receiving):
         saves: whether the cursor is saved here; False where the application calls `save` in a transaction of its own.
         lost: told of events that will not come (retention, a journal that was damaged); None writes them to the log.
         timeout: seconds of quiet after which iteration ends; None waits for ever.
-        keys: of this client, or the file that holds them.
+        keys: of this client, or the file that holds them; or, where nodes have different ones, these by endpoint.
 
     Raises:
         ConfigError: an endpoint, label or key that cannot be.

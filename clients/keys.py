@@ -9,6 +9,7 @@ import socket as sockets
 import stat
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def given_keys(keys: "Keys | Path | str | None") -> Keys | None:
         ConfigError: as `read_keys`.
     """
     return read_keys(Path(keys)) if isinstance(keys, (str, Path)) else keys
+
+
+def keys_for(keys: "Keys | Path | str | Mapping[str, Keys | Path | str | None] | None", endpoint: str) -> Keys | None:
+    """Keys for one endpoint of several: those for all, or what a mapping has for it.
+
+    Raises:
+        ConfigError: as `read_keys`, or the mapping has nothing for it.
+    """
+    if isinstance(keys, Mapping):
+        if endpoint not in keys:
+            raise ConfigError(f"keys= has none for {endpoint}; give one file for all, or one for each endpoint")
+        return given_keys(keys[endpoint])
+    return given_keys(keys)
 
 
 class Handshakes:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from glatd.clients.catchup import FIRST_LOOK_S, Link
 from glatd.clients.cursor import Cursor, MemoryCursor, Position
 from glatd.clients.filters import several, wanted
 from glatd.clients.joining import Fresh, Joiner, Loss
-from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
+from glatd.clients.keys import Handshakes, Keys, keys_for, use_keys
 from glatd.clients.waiting import Waiting, check_timeout
 from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
@@ -26,6 +26,8 @@ SAVE_S = 0.5  # between two savings of the cursor
 UNKNOWN_S = 5.0  # that a node whose catch-up has not answered yet is waited for
 PATIENCE_S = 10.0  # without an answer, after which the log says so
 POLL_S = 1.0  # longest sleep
+
+KeysOf = Keys | Path | str | Mapping[str, Keys | Path | str | None] | None  # of this client, for all endpoints or each
 
 log = logging.getLogger("glatd.clients")
 
@@ -47,7 +49,7 @@ class Receiving:
         saves: bool = True,
         lost: Callable[[Loss], None] | None = None,
         timeout: float | None = None,
-        keys: Keys | Path | str | None = None,
+        keys: KeysOf = None,
     ) -> None:
         check_timeout(timeout)
         if fresh not in ("first", "now") and not isinstance(fresh, datetime):
@@ -69,10 +71,9 @@ class Receiving:
         self._links: list[Link] = []
         self._socket = self._context.socket(zmq.SUB)
         try:
-            keys = given_keys(keys)
             self._connect(several(publish), keys)
             for endpoint in several(catchup):
-                self._link(endpoint, keys)
+                self._link(endpoint, keys_for(keys, endpoint))
         except BaseException:
             self._close_sockets()
             raise
@@ -131,15 +132,16 @@ class Receiving:
             self._save()
         return None
 
-    def _connect(self, endpoints: Sequence[str], keys: Keys | None) -> None:
+    def _connect(self, endpoints: Sequence[str], keys: KeysOf) -> None:
         self._socket.rcvhwm, self._socket.linger, self._socket.ipv6 = RECEIVE_HWM, 0, True
-        use_keys(self._socket, keys)
         self._socket.subscribe(topic("event"))
         if len(endpoints) == 1:
-            self._handshakes = Handshakes(self._socket, endpoints[0], keys)
+            self._handshakes = Handshakes(self._socket, endpoints[0], keys_for(keys, endpoints[0]))
             self._waiting.add(self._handshakes.monitor)
         for endpoint in endpoints:
             check_port(endpoint)
+            self._socket.curve_server = False  # without keys, whatever the endpoint before asked for
+            use_keys(self._socket, keys_for(keys, endpoint))
             try:
                 self._socket.connect(endpoint)
             except zmq.ZMQError as error:

@@ -7,6 +7,7 @@ import click
 import glatd
 from glatd.cli.bridge import bridge
 from glatd.cli.engine import engine
+from glatd.cli.fleet import hub
 from glatd.cli.keys import keys
 from glatd.cli.listen import listen
 from glatd.cli.machine import check, devices, doctor
@@ -28,7 +29,7 @@ def cli(log_format: str) -> None:
     set_up_logging(log_format)
 
 
-for command in (run, replay, listen, control, bridge, devices, check, doctor, keys, schema, engine, train):
+for command in (run, replay, listen, control, bridge, hub, devices, check, doctor, keys, schema, engine, train):
     cli.add_command(command)
 
 
