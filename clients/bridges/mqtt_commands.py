@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -15,6 +16,8 @@ from glatd.errors import ConfigError, GlatdError
 
 MOST_WAITING = 1000  # commands; whoever sends more than that at once is not answered
 ANSWER_S = 15.0
+AGAIN_S = 5.0  # after a node could not be told what was commanded before it started
+TRIES = 60
 
 log = logging.getLogger("glatd.bridge")
 
@@ -35,6 +38,7 @@ class Commands:
         self._board, self._memory = board, memory
         self._of: dict[str, str] = {}  # endpoint of each node
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_WAITING)
+        self._again: dict[tuple[str, str], tuple[float, int]] = {}  # streams to tell: when (monotonic s), tries left
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
 
     def start(self) -> None:
@@ -59,7 +63,7 @@ class Commands:
     def session(self, node: str, stream: str) -> None:
         """A daemon has started, or a stream has come: tell it what was commanded, and show what holds."""
         if self._endpoints:
-            self._put(partial(self._restore, node, stream))
+            self._put(partial(self._begin, node, stream))
 
     def _put(self, job: Callable[[], None]) -> None:
         try:
@@ -68,13 +72,35 @@ class Commands:
             log.warning("more than %d commands wait; one is left out", MOST_WAITING)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=AGAIN_S)
+            except queue.Empty:
+                job = self._retry
+            if job is None:
+                return
             try:
                 job()
-            except GlatdError as error:
-                log.warning("%s", error)
             except Exception as error:  # one command must not end the others
                 log.exception("a command failed: %s", error)
+
+    def _begin(self, node: str, stream: str, tries: int = TRIES) -> None:
+        """Tell a stream what was commanded; once more after a while, where its node is too busy to listen."""
+        try:
+            self._restore(node, stream)
+        except GlatdError as error:
+            log.warning("%s, stream %s: %s", node, stream, error)
+            self._again[node, stream] = time.monotonic() + AGAIN_S, tries - 1
+        else:
+            self._again.pop((node, stream), None)
+
+    def _retry(self) -> None:
+        now = time.monotonic()
+        for (node, stream), (when, tries) in list(self._again.items()):
+            if not tries:
+                del self._again[node, stream]
+            elif when <= now:
+                self._begin(node, stream, tries)
 
     def _obey(self, topic: str, payload: str) -> None:
         """Do what was commanded, or show again what holds."""
@@ -87,10 +113,11 @@ class Commands:
             self._memory.command(topic, payload)
 
     def _restore(self, node: str, stream: str) -> None:
+        """Raises: GlatdError: the node does not do it, now or ever."""
         topics = self._topics.stream(node, stream)
         for topic, payload in self._memory.commanded(topics.base).items():
             log.info("%s: %s as it was commanded before", topic, payload)
-            self._obey(topic, payload)
+            self._do(topic, payload)
         for label in self._classes.values():
             self._show(node, stream, label, self._ask(node, "rules", stream=stream, label=label))
 

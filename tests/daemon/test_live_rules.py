@@ -6,6 +6,9 @@ from glatd.daemon.events.settings import EventSettings, RuleSettings
 from glatd.daemon.live_rules import LiveRules
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
+from glatd.messages import Event, Message
+from tests.daemon.events.barking import Barking, barks
+from tests.daemon.events.test_decider import Played, loop_of
 
 
 @pytest.fixture
@@ -39,9 +42,32 @@ def test_a_class_and_a_group_are_muted_and_told_again(rules: LiveRules) -> None:
     assert [told(truck, label)[0] for label in ("Vehicle", "Truck", "Bus")] == [True, True, False]
     assert told(truck.with_one("Vehicle", "publish", "true"), "Bus")[0]
     many = rules
-    for score in range(1, 100):
-        many = many.with_one("Dog", "on", f"{score / 100}")
+    for score in range(1, 10):
+        many = many.with_one("Dog", "on", f"{score / 10}")
     assert len(many.since) == 1
+
+
+def on_start(engine: Engine, label: str, key: str, value: str) -> list[Event]:
+    """Events of two barks, with a rule that is changed as soon as the first one is told."""
+    messages: list[Message] = []
+    loop, _ = loop_of(Barking(engine), Played(barks(30, (6.0, 14.0), (20.0, 24.0))), messages)
+    rules = LiveRules(EventSettings(), engine.manifest.labels, engine.sizes, 96 * 320, "yard")
+
+    def change(message: Message) -> None:
+        if isinstance(message, Event) and message.phase == "start":
+            loop.change("yard", rules.with_one(label, key, value).resolved)
+
+    loop.sinks = [messages.append, change]
+    loop.run()
+    return [message for message in messages if isinstance(message, Event) and message.phase != "update"]
+
+
+def test_what_goes_on_is_not_disturbed_but_where_it_is_told_no_more(engine: Engine) -> None:
+    start, end = on_start(engine, "Animal", "publish", "false")  # and so of dogs
+    assert (start.label, start.phase, end.phase, end.cause, end.id) == ("Dog", "start", "end", "muted", start.id)
+    first, last, *others = on_start(engine, "Dog", "hold", "1.0")
+    assert (first.phase, last.phase, last.cause, last.id) == ("start", "end", "", first.id)
+    assert [event.phase for event in others] == ["start", "end"] and others[0].id == others[1].id != first.id
 
 
 @pytest.mark.parametrize(

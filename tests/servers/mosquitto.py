@@ -119,7 +119,7 @@ class Watcher:
         """What a topic said last."""
         return next((payload for of, payload, _ in reversed(self.messages) if of == topic), None)
 
-    def wait_for(self, found: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
+    def wait_for(self, found: Callable[[], Any], what: str, seconds: float = 90.0) -> None:
         """Wait until something has come."""
         until = time.monotonic() + seconds
         with self._came:
