@@ -121,3 +121,30 @@ def nats(config: Path | None, **options: Any) -> int:
     made = NatsBridge(read_bridge_settings(NatsSettings, config, **given(options)))
     made.stop.on_signals()
     return made.run()
+
+
+@bridge.command()
+@feed_options
+@choice_options
+@click.option("--url", multiple=True, metavar="URL", help="Of a service, as Apprise knows it; several times for more.")
+@click.option("--url-file", type=PATH, metavar="FILE", help="Holds such URLs, one a line: they are passwords.")
+@click.option("--title", metavar="TEXT", help="Of a notification.  [{label} on {stream}]")
+@click.option("--text", metavar="TEXT", help="Below it.  [{at:%a %H:%M:%S} on {node}, {peak:.0%} sure]")
+@click.option("--every", type=float, metavar="SECONDS", help="Least time between two of a class and stream.  [60]")
+@click.option("--quiet", metavar="SPAN", help='"22:00-07:00": tells nothing then, and the number afterwards.')
+@click.option("--quiet-days", multiple=True, metavar="DAY", help="On which that begins: mon, tue ...  [every day]")
+@click.option("--oldest", type=float, metavar="SECONDS", help="Of older ones only the number is told.  [3600]")
+@click.option("--give-up", type=float, metavar="SECONDS", help="For which a notification is tried.  [300]")
+@click.option("--clips", type=PATH, metavar="FOLDER", help="Of the node's clips: sent along where a service can.")
+@click.option("--test", is_flag=True, help="Notify once, and end.")
+def apprise(config: Path | None, test: bool, **options: Any) -> int:
+    """Notify a telephone, a mailbox or a chat, at the start of each event."""
+    from glatd.clients.bridges.apprise_bridge import AppriseBridge, AppriseSettings
+    from glatd.clients.bridges.base import read_bridge_settings
+
+    made = AppriseBridge(read_bridge_settings(AppriseSettings, config, **given(options)))
+    if test:
+        made.test()
+        return 0
+    made.stop.on_signals()
+    return made.run()
