@@ -46,4 +46,4 @@ $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
 
 $(STAMPS)/dev: $(ASKED) | $(BIN)/python
-	$(BIN)/python scripts/install train dev metrics mqtt webhook apprise nats
+	$(BIN)/python scripts/install train dev metrics top mqtt webhook apprise nats

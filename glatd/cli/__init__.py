@@ -14,6 +14,7 @@ from glatd.cli.machine import check, devices, doctor
 from glatd.cli.remote import control
 from glatd.cli.schema import schema
 from glatd.cli.tag import replay, run
+from glatd.cli.top import top
 from glatd.cli.train import train
 from glatd.errors import ConfigError, GlatdError
 from glatd.logs import set_up_logging
@@ -29,7 +30,7 @@ def cli(log_format: str) -> None:
     set_up_logging(log_format)
 
 
-for command in (run, replay, listen, control, bridge, hub, devices, check, doctor, keys, schema, engine, train):
+for command in (run, replay, listen, top, control, bridge, hub, devices, check, doctor, keys, schema, engine, train):
     cli.add_command(command)
 
 

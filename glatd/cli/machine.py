@@ -39,6 +39,7 @@ def check(config: Path) -> int:
     click.echo(f"node     {settings.node_name}")
     click.echo(f"publish  {settings.publish or 'nothing'}")
     click.echo(f"control  {settings.control or 'off'}")
+    click.echo(f"metrics  {settings.metrics or 'off'}")
     click.echo(f"keys     {settings.keys or 'none: whoever reaches a socket may use it'}")
     click.echo(
         f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
