@@ -22,10 +22,10 @@ help:
 demo: $(STAMPS)/base
 	$(BIN)/glatd replay demo/*.ogg --speed 1.0
 
-test: check
+test: check $(STAMPS)/node
 	$(BIN)/pytest -m "not slow"
 
-test-long: check
+test-long: check $(STAMPS)/node
 	$(BIN)/pytest
 
 bench: $(STAMPS)/dev
@@ -37,10 +37,16 @@ check: $(STAMPS)/dev
 	scripts/layers
 
 clean:
-	rm -rf .venv build dist glatd.egg-info .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv build dist glatd.egg-info .hypothesis .pytest_cache .ruff_cache clients/node/node_modules
 
 $(BIN)/python:
 	PYTHON='$(PYTHON)' scripts/venv
+
+# For the tests of the client in JavaScript; without npm they are skipped.
+$(STAMPS)/node: clients/node/package.json clients/node/package-lock.json scripts/npm | $(BIN)/python
+	scripts/npm
+	mkdir -p $(STAMPS)
+	if command -v npm >/dev/null; then touch $@; fi
 
 $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
