@@ -230,8 +230,10 @@ class Bridge(ABC):
 
     def lost(self, loss: Loss) -> None:
         """Told of events that will not come, in their place in the order."""
-        log.warning("%s: events from offset %d on, %d of them, are lost: %s", loss.node, loss.start,
-                    loss.stop - loss.start, loss.cause)  # fmt: skip
+        if loss.start == loss.stop:
+            log.warning("%s: %s; what it has now is heard from its beginning", loss.node, loss.cause)
+        else:
+            log.warning("%s: events %d to %d are lost: %s", loss.node, loss.start, loss.stop - 1, loss.cause)
 
     def open(self) -> None:  # noqa: B027  most have nothing to do
         """Called before the first event."""
