@@ -310,3 +310,11 @@ def test_the_command(tmp_path: Path) -> None:
         finally:
             hub.kill(quietly=True)
         assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_the_hub_of_the_documentation_reads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    (settings,) = re.findall(r"```\n(out = .*?)```", text, re.S)
+    (tmp_path / "hub.toml").write_text(settings)
+    read = read_hub(tmp_path / "hub.toml")
+    assert [box.answer for box in read.box] == ["tcp://0.0.0.0:5561", "tcp://0.0.0.0:5562"]
