@@ -6,6 +6,7 @@ import click
 
 import glatd
 from glatd.cli.bridge import bridge
+from glatd.cli.decide import calibrate, explain
 from glatd.cli.engine import engine
 from glatd.cli.fleet import hub
 from glatd.cli.keys import keys
@@ -30,7 +31,24 @@ def cli(log_format: str) -> None:
     set_up_logging(log_format)
 
 
-for command in (run, replay, listen, top, control, bridge, hub, devices, check, doctor, keys, schema, engine, train):
+for command in (
+    run,
+    replay,
+    listen,
+    top,
+    control,
+    bridge,
+    hub,
+    calibrate,
+    explain,
+    devices,
+    check,
+    doctor,
+    keys,
+    schema,
+    engine,
+    train,
+):
     cli.add_command(command)
 
 

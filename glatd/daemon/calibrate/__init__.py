@@ -1,0 +1,1 @@
+"""Thresholds from a recording of the site, or from labelled data: `glatd calibrate`."""
