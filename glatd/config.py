@@ -3,14 +3,35 @@
 import dataclasses
 import difflib
 import sys
+import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from glatd.errors import ConfigError
 
 T = TypeVar("T")
+
+
+def read_toml(path: Path, what: str = "the configuration") -> dict[str, Any]:
+    """The tree of a TOML file.
+
+    Args:
+        what: the file is, as in "cannot read the configuration ...".
+
+    Raises:
+        ConfigError: not there, or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; check the path") from error
+    except ValueError as error:  # of TOML, of UTF-8, and of numbers with more digits than Python reads
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested deeper than any configuration; write it again") from error
 
 
 def build(cls: type[T], tree: Mapping[str, Any], where: str) -> T:

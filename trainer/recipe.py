@@ -1,11 +1,9 @@
 """A recipe: everything that a training run is made of, from a TOML file. No hidden defaults."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from glatd.config import build
-from glatd.errors import ConfigError
+from glatd.config import build, read_toml
 from glatd.trainer.glat import GlatSpec
 from glatd.trainer.scenes import SceneSpec
 
@@ -74,10 +72,4 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: not there, not TOML, an unknown or missing key, or a value of another type.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}") from error
-    return build(Recipe, tree, str(path))
+    return build(Recipe, read_toml(path, "the recipe"), str(path))

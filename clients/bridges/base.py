@@ -12,7 +12,6 @@ import random
 import select
 import signal
 import time
-import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from glatd.clients.bridges.behind import Behind
 from glatd.clients.cursor import Cursor, FileCursor
 from glatd.clients.events import EventStream
 from glatd.clients.joining import Loss
-from glatd.config import build
+from glatd.config import build, read_toml
 from glatd.errors import ConfigError, GlatdError
 from glatd.messages import Event
 
@@ -75,14 +74,7 @@ def read_bridge_settings(cls: type[Settings], path: Path | None, **given: Any) -
     Raises:
         ConfigError: unreadable, not TOML, unknown or misspelt keys, values of a wrong type.
     """
-    tree: dict[str, Any] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; check the path") from error
-        except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of numbers and nesting without end
-            raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    tree = {} if path is None else read_toml(path)
     tree |= {name: value for name, value in given.items() if value is not None and value != ()}
     settings = build(cls, tree, str(path) if path else "command line")
     return replace(settings, cursor=os.path.expanduser(settings.cursor)) if settings.cursor else settings

@@ -9,7 +9,6 @@ connection), and each has to be looked at, so that a revoked key loses its conne
 import logging
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import zmq
 
 from glatd.clients.keys import Handshakes, Keys, read_keys, use_keys
 from glatd.clients.waiting import readable
-from glatd.config import build
+from glatd.config import build, read_toml
 from glatd.daemon.passing import MOST_AT_ONCE, Passing, connect
 from glatd.daemon.publish import Publisher
 from glatd.daemon.security.access import Access, check_reach, make_access
@@ -65,14 +64,7 @@ def read_hub(
     Raises:
         ConfigError: no such file, an unknown key, no box, or one that is not whole.
     """
-    tree: dict[str, object] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}; name a file") from error
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    tree = {} if path is None else read_toml(path)
     given = {name: value for name, value in (("out", out), ("keys", keys)) if value is not None}
     read = build(HubSettings, tree | given, str(path or "the command line"))
     settings = HubSettings(read.out, read.keys, read.insecure, (*read.box, *map(Box, boxes)))

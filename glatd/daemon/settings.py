@@ -4,12 +4,11 @@ import dataclasses
 import math
 import re
 import socket
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from glatd.config import build
+from glatd.config import build, read_toml
 from glatd.daemon.events.settings import EventSettings, check_events
 from glatd.daemon.privacy.settings import BlankSettings, ClipSettings, check_privacy
 from glatd.errors import ConfigError
@@ -83,16 +82,7 @@ def read_settings(path: Path | None, **given: Any) -> Settings:
     Raises:
         ConfigError: unreadable, not TOML, unknown or misspelt keys, values that cannot be.
     """
-    tree: dict[str, Any] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; check the path") from error
-        except ValueError as error:  # of TOML, of UTF-8, and of numbers with more digits than Python reads
-            raise ConfigError(f"{path} is not a TOML file: {error}") from error
-        except RecursionError as error:
-            raise ConfigError(f"{path} is nested deeper than any configuration; write it again") from error
+    tree = {} if path is None else read_toml(path)
     settings = build(Settings, tree, str(path))
     settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     _check(settings, str(path) if path else "command line")
