@@ -29,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", type=Path, help="engine folder for daemon; the default one otherwise")
     made.add_argument("--turns", type=int, default=40, help="of latency (40); a quarter as many processes")
     made.add_argument("--scenes", type=int, default=400, help="for mAP (400)")
+    made.add_argument("--minutes", type=int, default=60, help="for event F1, and as many to set thresholds on (60)")
+    made.add_argument("--work", type=Path, help="folder in which scores of events are kept for another run")
     made.add_argument("--seconds", type=float, default=40.0, help="of each attempt of load (40)")
     made.add_argument("--threads", type=int, default=0, help="of inference, for load; 0 lets the runtime choose")
     made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
@@ -69,9 +71,14 @@ def main() -> None:
 
         keep("load", load.measure(asked.seconds, load.DOUBLE_S, asked.threads))
     if asked.what == "events":
-        from benchmarks import events
+        from benchmarks import events, events_page
 
-        keep("events", events.measure(asked.data, ROOT / "trainer" / "recipes" / "mn04.toml", asked.scenes))
+        recipe = ROOT / "trainer" / "recipes" / "mn04.toml"
+        path = out / "benchmarks" / "events.json"
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        result = events.measure(asked.data, recipe, asked.scenes, asked.minutes, asked.work, before)
+        keep("events", result)
+        events_page.write(out / "events.md", result)
     if asked.what == "wheels":
         from benchmarks import wheels
 

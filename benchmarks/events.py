@@ -1,10 +1,11 @@
-"""How well events are timed: scenes with one sound of an unseen clip, whose onset is known.
+"""How well events are timed and told: scenes with one sound of an unseen clip, and minutes with eight (detection.py).
 
 A clip's onset is that of its first 10 ms that are within 20 dB of its loudest, or above the background where that is
 less. The background is noise, or, of busy scenes, noise and another unseen clip over and over.
 """
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import detection, scored
+from benchmarks.machine import commit, described, load_average
 from glatd.audio import read_mono
+from glatd.daemon.announce import Announcer
+from glatd.daemon.clock import WallClock
+from glatd.daemon.events.decider import Decider
+from glatd.daemon.events.rules import resolve
 from glatd.daemon.events.settings import EventSettings
-from glatd.daemon.tagger import Tagger
+from glatd.daemon.events.tape import Ended, Looked, decide
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.labels import ancestors
-from glatd.messages import Event, Tags
 
 RATE = 32_000
 PART = 320  # samples, 10 ms
 SECONDS = 24.0  # of a scene
 SEED = 606
 COLLAR = 0.5  # s
+COST_SCENES = 4  # busy ones, in which deciding is timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +78,53 @@ def scenes(data: Path, recipe_file: Path, count: int, busy: bool) -> Iterator[Sc
         yield make_scene(read_mono(clip.path, RATE), clip.labels, other, rng)
 
 
-def measure(data: Path, recipe_file: Path, count: int) -> dict[str, Any]:
-    """Figures over `count` scenes, and as many busy ones, with the default engine and rules."""
-    engine = load_engine()
+def measure(
+    data: Path, recipe_file: Path, count: int, minutes: int, work: Path | None, before: dict[str, Any]
+) -> dict[str, Any]:
+    """All figures of events, with the default engine.
+
+    Args:
+        count: scenes in noise, and as many busy ones; 0 to keep their figures of `before`.
+        minutes: with eight sounds, to set thresholds on, and as many to judge on.
+        work: folder in which scores are kept, so that another run needs the networks no more; None for none.
+    """
+    load, engine = load_average(), load_engine()
+    noisy, busy = (list(scenes(data, recipe_file, max(count, COST_SCENES), both)) for both in (False, True))
+    single = (
+        {"in_noise": figures(engine, noisy, work), "busy": figures(engine, busy, work)}
+        if count
+        else {key: before[key] for key in ("in_noise", "busy")}
+    )
     return {
-        name: figures(engine, scenes(data, recipe_file, count, busy), count)
-        for name, busy in (("in_noise", False), ("busy", True))
+        **described("python -m benchmarks events", load),
+        "engine": engine.manifest.hash,
+        **single,
+        "scenes_of_commit": commit() if count else before.get("scenes_of_commit", before.get("commit", "586a6df")),
+        "detection": detection.measure(engine, data, recipe_file, minutes, work),
+        "deciding_ms": cost(engine, busy[:COST_SCENES]),
     }
 
 
-def figures(engine: Engine, made: Iterable[Scene], count: int) -> dict[str, Any]:
-    """Figures over scenes."""
+def figures(engine: Engine, made: Sequence[Scene], work: Path | None) -> dict[str, Any]:
+    """Figures over scenes, with the default rules."""
+    names, rate = engine.manifest.names, engine.sizes.rate
+    rules = resolve(EventSettings(), engine.manifest.labels, engine.sizes, scored.hop_of(engine), "audio")
     errors, first_errors, delays, ends = [], [], [], []
     told = others = windows_over = 0
     for scene in made:
-        tagger = Tagger(engine, top=None, events=EventSettings(), start=0.0)
-        messages = [m for at in range(0, len(scene.samples), RATE) for m in tagger.push(scene.samples[at : at + RATE])]
-        messages += tagger.finish()
-        mids = {label.mid for label in engine.manifest.labels if label.name in scene.labels}
-        windows_over += any(
-            isinstance(m, Tags) and any(tag.mid in mids and tag.score >= 0.5 for tag in m.tags) for m in messages
-        )
-        events = [m for m in messages if isinstance(m, Event)]
+        hearings = scored.heard(engine, scene.samples, work)
+        indices = [names.index(name) for name in scene.labels if name in names]
+        mids = {engine.manifest.labels[index].mid for index in indices}
+        windows_over += any((hearing.scores[indices] >= 0.5).any() for hearing in hearings)
+        turns = [*(Looked(hearing, hearing.window.end / rate) for hearing in hearings), Ended("end of stream")]
+        events = decide(turns, rules, engine.manifest, "audio")
         taken = {event.id for event in events if event.phase == "retract"}
         mine = [e for e in events if e.id not in taken and (e.mid in mids or ancestors(e.mid) & mids)]
         others += len({e.id for e in events} - taken - {e.id for e in mine})
         ended = {e.id: e for e in mine if e.phase == "end"}
         for event in ended.values():
             if not event.cause and event.offset_time is not None:
-                ends.append(seconds_of(event) - event.offset_time / RATE)
+                ends.append(detection.seconds_of(event.time) - event.offset_time / RATE)
         starts = [e for e in mine if e.phase == "start"]
         if not starts:
             continue
@@ -107,10 +132,10 @@ def figures(engine: Engine, made: Iterable[Scene], count: int) -> dict[str, Any]
         start = min(starts, key=lambda e: e.onset)
         errors.append(ended[start.id].onset / RATE - scene.onset)
         first_errors.append(start.onset / RATE - scene.onset)
-        delays.append(seconds_of(start) - scene.onset)
+        delays.append(detection.seconds_of(start.time) - scene.onset)
     size = np.abs(errors)
     return {
-        "scenes": count,
+        "scenes": len(made),
         "with_a_window_over_0.5": windows_over,
         "told": told,
         "onset_error_median": round(float(np.median(size)), 3),
@@ -120,11 +145,25 @@ def figures(engine: Engine, made: Iterable[Scene], count: int) -> dict[str, Any]
         "start_delay_median": round(float(np.median(delays)), 2),
         "end_delay_median": round(float(np.median(ends)), 2),
         "end_delay_most": round(float(np.max(ends)), 2),
-        "other_events_per_scene": round(others / count, 2),
+        "other_events_per_scene": round(others / len(made), 2),
     }
 
 
-def seconds_of(event: Event) -> float:
-    """Stream seconds at which an event was told, by its wall clock, which begins at 0."""
-    hours, minutes, rest = event.time[11:-1].split(":")
-    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+def cost(engine: Engine, made: Sequence[Scene]) -> dict[str, float]:
+    """Milliseconds of its thread that the decider takes of a window, by whether any class scores 0.5 in it."""
+    loud: list[float] = []
+    quiet: list[float] = []
+    rules = resolve(EventSettings(), engine.manifest.labels, engine.sizes, scored.hop_of(engine), "audio")
+    for scene in made:
+        clock = WallClock(0.0, engine.sizes.rate)
+        decider = Decider(Announcer("", "", "audio", "", engine.manifest, clock, None), rules)
+        for seen in scored.looks(engine, scene.samples):
+            began = time.thread_time()
+            decider.take(seen)
+            (loud if (seen.scores >= rules.on).any() else quiet).append(1000 * (time.thread_time() - began))
+    return {
+        "windows": len(loud) + len(quiet),
+        "with_a_class_median": round(float(np.median(loud)), 3),
+        "with_a_class_mean": round(float(np.mean(loud)), 3),
+        "without_median": round(float(np.median(quiet)), 3) if quiet else 0.0,
+    }

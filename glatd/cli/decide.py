@@ -94,8 +94,8 @@ def explain(
     events = None if rules is None else read_settings(rules).events
     parts = plan((recording,), (stream,) if stream else (), {"engine": engine, "hop": hop, "top": 1, "events": events})
     if len(parts) != 1:
-        names = ", ".join(sorted({part.source.name for part in parts})) or "none"
-        raise ConfigError(f"{recording} has {len(parts)} streams ({names}); name one with --stream")
+        names = ", ".join(part.source.name for part in parts) or "none"
+        raise ConfigError(f"{recording} has {len(parts)} streams ({names}); name one recording, and one with --stream")
     (part,) = parts
     length = length_of(part.source)
     if not 0 <= at < float("inf") or (length is not None and at >= length):

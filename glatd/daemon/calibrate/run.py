@@ -43,7 +43,13 @@ def run(
     parts = plan(recordings, streams, {**given, "top": 1, "events": events})
     if not parts:
         raise ConfigError("there is nothing to listen to; name a recording, or a folder of some")
-    truth = None if labels is None else read_truth(labels, {part.source.name: _aliases(part) for part in parts})
+    called = {part.source.name: _aliases(part) for part in parts}
+    if labels is not None and len(called) < len(parts):
+        twice = next(name for name in called if sum(part.source.name == name for part in parts) > 1)
+        raise ConfigError(
+            f"there are two recordings of {twice}, which the labels cannot tell apart; give one at a time"
+        )
+    truth = None if labels is None else read_truth(labels, called)
     if truth is not None and truth.unmarked:
         _tell(f"not in {labels}, so taken to have none of its sounds: {', '.join(truth.unmarked)}")
     engine = make_engine(parts[0].settings)
