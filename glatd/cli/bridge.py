@@ -51,7 +51,7 @@ def choice_options(command: Command) -> Command:
 
 @click.group(no_args_is_help=False)
 def bridge() -> None:
-    """Hand events on, none lost: to MQTT and Home Assistant, and others."""
+    """Hand events on, none lost: to MQTT and Home Assistant, a web server, a telephone, NATS."""
 
 
 @bridge.command()
