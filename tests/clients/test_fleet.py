@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from glatd.errors import ConfigError
 from tests.clients.nodes import Node
 from tests.clients.test_exactly_once import Part, journalled, last
 from tests.conftest import ROOT
-from tests.daemon.processes import free_endpoint, glatd
+from tests.daemon.processes import free_endpoint, glatd, started
 
 PATIENCE_S = 30.0
 PRODUCER = ROOT / "tests" / "daemon" / "journal" / "producer.py"
@@ -323,3 +324,22 @@ def test_the_hub_of_the_documentation_reads(tmp_path: Path) -> None:
     (tmp_path / "hub.toml").write_text(settings)
     read = read_hub(tmp_path / "hub.toml")
     assert [box.answer for box in read.box] == ["tcp://0.0.0.0:5561", "tcp://0.0.0.0:5562"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_programs_of_the_documentation_run(tmp_path: Path, number: int) -> None:
+    text = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    program = re.findall(r"```python\n(.*?)```", text, re.S)[number]
+    program = re.sub(r"\n    keys=.*?\},", "", program, flags=re.S).replace("fleet.cursor", f"{tmp_path}/cursor")
+    with ExitStack() as nodes:
+        for name in ("north", "south"):
+            node = nodes.enter_context(closing(Node(tmp_path / name, name)))
+            program = program.replace(f"tcp://{name}:5555", node.publish).replace(f"tcp://{name}:5557", node.catchup)
+            node.say(1, "yard-1" if name == "north" else "gate")
+        with started([sys.executable, "-u", "-c", program]) as process:
+            until = time.monotonic() + PATIENCE_S
+            while len(process.lines) < 2 + number and process.process.poll() is None and time.monotonic() < until:
+                time.sleep(0.1)
+            assert len(process.lines) >= 2 + number, process.errors
+        if number:  # the sound of the first, and then of both
+            assert "'north'" in process.lines[-1] and "'south'" in process.lines[-1]
