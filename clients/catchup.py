@@ -15,6 +15,7 @@ from glatd.messages import Event, from_map
 
 VERSION = 1
 ANSWER_SECONDS = 5.0  # after which a request is taken for lost, as when the daemon was killed
+LONGEST_SECONDS = 60.0  # the same, where one answer after the other is late: who is busy is not asked more and more
 FIRST_LOOK_S = 0.25  # between the first two looks; a subscription may take as long to be heard
 LARGEST_REPLY = 4 << 20  # bytes
 
@@ -46,8 +47,8 @@ class Link:
         self._handshakes = Handshakes(self.socket, endpoint, keys)
         self._filter = ({} if stream == "*" else {"stream": stream}) | ({"label": label} if label else {})
         self._number = 0
-        self._asked: tuple[int, int] | None = None  # offset, epoch
-        self._since = 0.0
+        self._asked: dict[int, tuple[int, int]] = {}  # by number, offset and epoch: of all that may be answered yet
+        self._since, self._patience = 0.0, ANSWER_SECONDS
         self.due = 0.0  # monotonic s before which it is not asked
         self.look_at, self.pause = 0.0, FIRST_LOOK_S  # when to look whether something was missed, and s to the next
         self.silent = 0.0  # s for which nobody could be asked
@@ -66,29 +67,34 @@ class Link:
 
     @property
     def waits(self) -> bool:
-        """Whether an answer may still come."""
-        return self._asked is not None and time.monotonic() - self._since < ANSWER_SECONDS
+        """Whether an answer is waited for."""
+        return bool(self._asked) and time.monotonic() - self._since < self._patience
 
     @property
     def epoch(self) -> int:
         """Of what was asked last."""
-        return self._asked[1] if self._asked else 0
+        return self._asked[self._number][1] if self._asked else 0
 
     def ask(self, start: int, epoch: int, limit: int | None = None) -> bool:
         """Ask for events from an offset on; whether the daemon is there to be asked."""
-        self._number += 1
-        request: dict[str, Any] = {"v": VERSION, "from": start, "id": self._number} | self._filter
+        number = self._number + 1
+        request: dict[str, Any] = {"v": VERSION, "from": start, "id": number} | self._filter
         if limit is not None:
             request["limit"] = limit
         try:
             self.socket.send(msgpack.packb(request), zmq.DONTWAIT)
         except zmq.Again:
             return False
-        self._asked, self._since = (start, epoch), time.monotonic()
+        if self._asked:  # in vain so far
+            self._patience = min(LONGEST_SECONDS, 2 * self._patience)
+        self._number, self._since = number, time.monotonic()
+        self._asked = {each: asked for each, asked in self._asked.items() if asked[1] == epoch} | {
+            number: (start, epoch)
+        }
         return True
 
     def receive(self) -> tuple[Reply, int, int] | str | None:
-        """The answer to what was asked last, if it has come: reply, offset and epoch that were asked.
+        """An answer to what was asked, if it has come, also a late one: reply, offset and epoch that were asked.
 
         A text is what the node says that cannot answer.
 
@@ -98,13 +104,14 @@ class Link:
         while readable(self.socket):
             frames = self.socket.recv_multipart()
             number, reply = parse_reply(frames)
-            if number != self._number or self._asked is None:
+            asked = self._asked.get(number)
+            if asked is None:
                 continue
-            (start, epoch), self._asked = self._asked, None
+            self.forget()
             if isinstance(reply, str):
                 return reply
             self.node, self.silent = reply.node, 0.0
-            return reply, start, epoch
+            return reply, *asked
         return None
 
     def check(self) -> None:
@@ -117,7 +124,8 @@ class Link:
 
     def forget(self) -> None:
         """Wait no more for an answer."""
-        self._asked = None
+        self._asked.clear()
+        self._patience = ANSWER_SECONDS
 
     def close(self) -> None:
         """Close the socket."""

@@ -19,7 +19,7 @@ from glatd.clients.cursor import Cursor, FileCursor, MemoryCursor, Position, Sql
 from glatd.clients.events import EventStream
 from glatd.clients.joining import NEW_JOURNAL, Loss
 from glatd.daemon.journal.catchup import LARGEST_REQUEST, MOST_EVENTS
-from glatd.daemon.journal.reader import REMOVED
+from glatd.daemon.journal.reader import REMOVED, Batch, Reader
 from glatd.daemon.journal.upkeep import Upkeep
 from glatd.daemon.security import keyring
 from glatd.daemon.security.access import make_access
@@ -168,6 +168,22 @@ def test_a_daemon_that_is_started_again_goes_on(node: Node) -> None:
         assert take(events, 2) == [4, 5]
 
 
+def test_answers_that_are_always_late_are_taken(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that is so busy that each of its answers comes when it was asked again already."""
+    read = Reader.read
+
+    def slowly(*arguments: object) -> Batch:
+        time.sleep(0.5)
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("glatd.daemon.journal.reader.Reader.read", slowly)
+    monkeypatch.setattr("glatd.clients.catchup.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("glatd.clients.catchup.LONGEST_SECONDS", 0.3)
+    node.say(2500)
+    with listen(node) as events:
+        assert take(events, 2500) == list(range(1, 2501))
+
+
 def test_a_journal_that_was_deleted_is_told(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     losses: list[Loss] = []
     with listen(node, lost=losses.append) as events, listen(node) as silent:
@@ -296,7 +312,7 @@ def test_a_request_that_is_none_is_answered_with_an_error(node: Node, payload: o
     assert request(node, {"v": 1, "from": 1})["ok"] is True
 
 
-@pytest.mark.parametrize("count", [8_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_a_subscriber_that_never_reads_hurts_only_itself(tmp_path: Path, count: int) -> None:
     """It is sent no more than may wait for it, and asks for the rest when it reads again; the others hear all."""
     folder, publish, catchup = tmp_path / "journal", free_endpoint(), free_endpoint()
