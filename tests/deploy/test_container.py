@@ -61,7 +61,7 @@ def test_what_is_copied_is_there_and_is_enough_to_install() -> None:
     assert {"glatd", "engines", "clients", "trainer", "pyproject.toml", "README.md", "LICENSE", "NOTICE"} <= sources
     ignored = {line.strip("/") for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()}
     assert not sources & ignored
-    assert "--constraint constraints.txt ." in " ".join(of("RUN"))
+    assert '--constraint constraints.txt ".${EXTRAS}"' in " ".join(of("RUN"))
 
 
 def test_what_it_runs_are_commands_of_glatd_with_the_configuration_that_it_brings() -> None:
