@@ -18,7 +18,7 @@ ROWS = {
     "end_delay_most": ("the same, at most, s", ".2f"),
     "other_events_per_scene": ("other events a scene", ".1f"),
 }
-GOAL_ONSET, GOAL_F1 = 0.150, 0.10  # s; above thresholded windows
+GOAL_ONSET, GOAL_F1, GOAL_COST = 0.150, 0.10, 0.20  # s; above thresholded windows; ms
 
 
 def write(page: Path, result: dict[str, Any]) -> None:
@@ -46,7 +46,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"Measured at commit {result['scenes_of_commit']}. {goal(worst <= GOAL_ONSET)}: a median onset error of "
         f"{GOAL_ONSET:.3f} s or less; it is {worst:.3f} s at most, and {found['onset_error_median']:.3f} s in the "
         f"minutes below ({found['told']} of {found['sounds']} sounds were told, {found['within_collar']:.0%} of these "
-        f"within {found['collar_s']:g} s).",
+        f"within {found['collar_s']:g} s). There an `end` came {found['end_delay_most']:.2f} s after the end at most; "
+        "`hold` and two hops are 3.92 s.",
         "",
         "### What",
         "",
@@ -56,7 +57,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"{cost['without_median']:.2f} ms a window in which no class scores 0.5, and {cost['with_a_class_median']:.2f} "
         f"ms in the median of those with one ({cost['with_a_class_mean']:.2f} in the mean), in {cost['windows']} "
         f"windows of busy scenes on one core of an {result['machine']['cpu']} whose load was "
-        f"{result['machine']['load_before']:g} as it began. The goal is 0.20 ms.",
+        f"{result['machine']['load_before']:g} as it began. "
+        f"{goal(cost['with_a_class_median'] <= GOAL_COST)}: {GOAL_COST:.2f} ms.",
         "",
     ]
 
