@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test as plain } from "node:test";
+import { describe, it } from "node:test";
 
 import { EventStream, FileCursor, MemoryCursor, Subscriber } from "../../../clients/node/index.js";
 import { Daemon, freeEndpoint, PATIENCE, python, temporary } from "./daemon.js";
 
 const LIMIT = 4 * PATIENCE; // ms for a test
 
-const test = (what, body) => plain(what, { timeout: LIMIT }, body);
+const tests = [];
+const test = (what, body) => tests.push([what, body]);
 
 /** A stream that gives up after a while. */
 const listen = ({ publish, catchup }, options = {}) =>
@@ -281,4 +282,9 @@ test("a catch-up that never answers is done without", async (t) => {
   }
   const [first, second] = await taken;
   assert.equal(second, first + 1);
+});
+
+// Several at once: each has daemons of its own, and most of them wait.
+describe("clients", { concurrency: 4 }, () => {
+  for (const [what, body] of tests) it(what, { timeout: LIMIT }, body);
 });
