@@ -46,6 +46,9 @@ class Decider:
 
     def take(self, seen: Seen) -> list[Event]:
         """What a look changes."""
+        if not self._open and not (seen.scores >= self._rules.on).any():  # mostly so
+            self._end = seen.window.end
+            return []
         return self.decide(self._hearing(seen))
 
     def decide(self, hearing: Hearing) -> list[Event]:
