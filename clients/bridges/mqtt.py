@@ -97,8 +97,7 @@ class MqttBridge(Bridge):
         self._picture.event(event)
         self._count += 1
         topic = self._topics.stream(event.node, event.stream).event
-        self._sent[self._count] = sent = _Sent(topic, as_json(event), done)
-        self._publish(sent)
+        self._sent[self._count] = _Sent(topic, as_json(event), done)
         self._heed(0.0)
         while len(self._sent) >= ON_THE_WAY and not self.stop.is_set():
             self._heed(LOOK_S)
@@ -131,7 +130,7 @@ class MqttBridge(Bridge):
                      len(self._sent))  # fmt: skip
 
     def _heed(self, seconds: float) -> None:
-        """Take acknowledgements, for so long at most; send what has to be sent again.
+        """Take acknowledgements, for so long at most; send what this connection has not sent, in order.
 
         Raises:
             GlatdError: the broker or a node refuses this bridge.
@@ -140,14 +139,14 @@ class MqttBridge(Bridge):
         if self._failed is not None:
             raise self._failed
         self._acknowledge(seconds)
-        for sent in self._sent.values():
-            if sent.number[0] != self._broker.generation:
-                self._publish(sent)
-
-    def _publish(self, sent: _Sent) -> None:
         generation = self._broker.generation
-        number = self._broker.publish(sent.topic, sent.payload, retain=False)
-        sent.number = (generation, number) if number is not None else (0, 0)
+        for sent in self._sent.values():
+            if sent.number[0] == generation:
+                continue
+            number = self._broker.publish(sent.topic, sent.payload, retain=False, generation=generation)
+            if number is None:
+                break  # no later one may overtake it
+            sent.number = generation, number
 
     def _acknowledge(self, seconds: float) -> None:
         numbers = set()

@@ -34,7 +34,7 @@ class Broker:
     Args:
         will: topic that says "offline" when this process is gone without a word, retained.
         commands: topics to hear.
-        on_up: called in a thread of paho's whenever there is a connection, before `generation` counts it.
+        on_up: called in a thread of paho's whenever there is a connection.
         on_message: called in that thread with topic, payload, and whether it was retained.
 
     Attributes:
@@ -63,7 +63,7 @@ class Broker:
         self._tls = make_tls(address)
         self.generation = 0
         self.acknowledged: SimpleQueue[tuple[int, int]] = SimpleQueue()
-        self._client: Client | None = None  # while it is connected
+        self._up: tuple[int, Client] | None = None  # the connection, with its generation
         self._reason = ""  # why the connection ended
         self._refused: ConfigError | None = None
         self._gone, self._closing = threading.Event(), threading.Event()
@@ -73,7 +73,7 @@ class Broker:
     @property
     def is_up(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return self._client is not None
+        return self._up is not None
 
     def start(self) -> None:
         """Connect."""
@@ -88,24 +88,27 @@ class Broker:
         if self._refused is not None:
             raise self._refused
 
-    def publish(self, topic: str, payload: str, qos: int = 1, retain: bool = True) -> int | None:
-        """Send a message; its number, or None where it could not be sent."""
-        client = self._client
-        if client is None:
+    def publish(
+        self, topic: str, payload: str, qos: int = 1, retain: bool = True, generation: int | None = None
+    ) -> int | None:
+        """Send a message, by the connection of this generation alone if one is given; its number there, or None where
+        it could not be sent."""
+        up = self._up
+        if up is None or generation not in (None, up[0]):
             return None
-        info = client.publish(topic, payload.encode(), qos, retain)
+        info = up[1].publish(topic, payload.encode(), qos, retain)
         return info.mid if info.rc == self._paho.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, topic: str) -> None:
         """Hear one more topic, of this connection only."""
-        if (client := self._client) is not None:
-            client.subscribe(topic, 1)
+        if (up := self._up) is not None:
+            up[1].subscribe(topic, 1)
 
     def close(self) -> None:
         """Leave; the broker does not tell the will."""
         self._closing.set()
-        if (client := self._client) is not None:
-            client.disconnect()
+        if (up := self._up) is not None:
+            up[1].disconnect()
             self._gone.wait(LEAVE_S)
         if self._thread.ident is not None:
             self._thread.join(LEAVE_S)
@@ -149,12 +152,12 @@ class Broker:
             raise ConfigError(f"{where.shown}: {error}; check the address") from error
         client.loop_start()
         try:
-            if not self._gone.wait(ANSWER_S) and self._client is not client:
+            if not self._gone.wait(ANSWER_S) and self._up is None:
                 client.disconnect()
                 raise Away(f"no answer to the connection within {ANSWER_S:g} s")
             self._gone.wait()
         finally:
-            self._client = None
+            self._up = None
         client.loop_stop()  # its thread has ended
         if self._refused is not None:
             raise self._refused
@@ -185,15 +188,15 @@ class Broker:
             self._judge(reason, f"{self.address.shown} refuses {self._who}", "check user, password and client id")
             client.disconnect()
             return
-        self._client = client
+        self.generation += 1
+        self._up = self.generation, client
         if self._commands:
             client.subscribe([(topic, 1) for topic in self._commands])
         self._on_up()
-        self.generation += 1
         self._patience.worked()
 
     def _ended(self, client: "Client", _: Any, flags: Any, reason: "ReasonCode", properties: Any) -> None:
-        self._client = None
+        self._up = None
         self._reason = self._reason or f"the connection was lost ({reason})"
         self._gone.set()
 
@@ -202,7 +205,6 @@ class Broker:
             self._judge(reason, f"{self.address.shown} does not let {self._who} publish", "allow it in the broker")
             client.disconnect()
         else:
-            # The generation counts from when all was told anew; messages of that are nobody's to wait for.
             self.acknowledged.put((self.generation, number))
 
     def _subscribed(

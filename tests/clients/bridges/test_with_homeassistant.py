@@ -129,9 +129,7 @@ def test_it_lives_with_the_bridge(tmp_path: Path) -> None:
             repeat(node, watcher, "glatd/edge-1")
             wait(home, node, binary_sensor__yard_dog="off", sensor__yard_level="-30.0", event__yard_sound="unknown")
             say(node, sound(1, "start"))
-            found = wait(
-                home, node, binary_sensor__yard_dog="on", sensor__yard_last_sound="Dog", sensor__yard_state="live"
-            )
+            found = wait(home, node, binary_sensor__yard_dog="on", sensor__yard_last_sound="Dog")
             assert found["binary_sensor.yard_dog"]["attributes"]["device_class"] == "sound"
             assert found["sensor.yard_level"]["attributes"]["unit_of_measurement"] == "dBFS"
             assert found["event.yard_sound"]["attributes"]["event_type"] == "start"
