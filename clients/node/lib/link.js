@@ -9,6 +9,7 @@ import { fromMap, isMap, shown, unpacked, VERSION } from "./messages.js";
 import { now } from "./waiting.js";
 
 const ANSWER_MS = 5000; // after which a request is taken for lost, as when the daemon was killed
+const LONGEST_MS = 60_000; // the same, where one answer after the other is late: who is busy is not asked more and more
 const LARGEST_REPLY = 4 << 20; // bytes
 export const FIRST_LOOK_MS = 250; // between the first two looks; a subscription may take as long to be heard
 
@@ -21,8 +22,9 @@ export class Link {
   #connection;
   #filter;
   #number = 0;
-  #asked; // {from, epoch}
+  #asked = new Map(); // by number, {from, epoch}: of all that may be answered yet
   #since = 0;
+  #patience = ANSWER_MS;
 
   /** @param {{stream?: string, label?: string}} filter what the node can leave out by itself */
   constructor(endpoint, keys, filter, wake) {
@@ -38,14 +40,14 @@ export class Link {
     this.#connection = new Connection(socket, endpoint, keys, wake);
   }
 
-  /** Whether an answer may still come. */
+  /** Whether an answer is waited for. */
   get waits() {
-    return this.#asked !== undefined && now() - this.#since < ANSWER_MS;
+    return this.#asked.size > 0 && now() - this.#since < this.#patience;
   }
 
   /** Of what was asked last. */
   get epoch() {
-    return this.#asked?.epoch ?? 0;
+    return this.#asked.get(this.#number)?.epoch ?? 0;
   }
 
   get ready() {
@@ -54,36 +56,40 @@ export class Link {
 
   /** Ask for events from an offset on; whether the daemon is there to be asked. */
   async ask({ from, limit }, epoch) {
-    this.#number += 1;
-    const request = { v: VERSION, from, id: this.#number, ...this.#filter };
+    const number = this.#number + 1;
+    const request = { v: VERSION, from, id: number, ...this.#filter };
     if (limit !== undefined) request.limit = limit;
     if (!(await this.#connection.send(encode(request)))) return false;
-    this.#asked = { from, epoch };
+    if (this.#asked.size) this.#patience = Math.min(LONGEST_MS, 2 * this.#patience); // in vain so far
+    this.#number = number;
     this.#since = now();
+    for (const [each, asked] of this.#asked) if (asked.epoch !== epoch) this.#asked.delete(each);
+    this.#asked.set(number, { from, epoch });
     return true;
   }
 
   /**
-   * The answer to what was asked last, if it has come: `{reply, asked, epoch}`, or `{refused}` with the node's reason.
-   * Throws where the node refuses this client for good.
+   * An answer to what was asked, if it has come, also a late one: `{reply, asked, epoch}`, or `{refused}` with the
+   * node's reason. Throws where the node refuses this client for good.
    */
   receive() {
     for (const frames of this.#connection.take()) {
       const { id, reply, refused } = parseReply(frames);
-      if (id !== this.#number || this.#asked === undefined) continue;
-      const { from, epoch } = this.#asked;
-      this.#asked = undefined;
+      const asked = this.#asked.get(id);
+      if (asked === undefined) continue;
+      this.forget();
       if (refused !== undefined) return { refused };
       this.node = reply.node;
       this.silent = 0;
-      return { reply, asked: from, epoch };
+      return { reply, asked: asked.from, epoch: asked.epoch };
     }
     return undefined;
   }
 
   /** Wait no more for an answer. */
   forget() {
-    this.#asked = undefined;
+    this.#asked.clear();
+    this.#patience = ANSWER_MS;
   }
 
   close() {
