@@ -85,10 +85,10 @@ def explain(
     """Tell why a class was told at a second of a recording, or why not: every gate with its numbers."""
     import json
 
+    from glatd.daemon.assembly import make_engine
     from glatd.daemon.events.explain import Asking, Explanation, as_map, as_text
     from glatd.daemon.events.rehearse import Progress, length_of, rehearse
     from glatd.daemon.replay import plan
-    from glatd.daemon.serve import make_engine
     from glatd.daemon.settings import read_settings
 
     events = None if rules is None else read_settings(rules).events

@@ -27,8 +27,8 @@ def devices() -> int:
 @click.argument("config", type=PATH)
 def check(config: Path) -> int:
     """Check a configuration without listening: its keys, sources, engine, hop, and where it writes."""
+    from glatd.daemon.assembly import check_guarded, make_engine, make_sources
     from glatd.daemon.places import places
-    from glatd.daemon.serve import check_guarded, make_engine, make_sources
     from glatd.daemon.settings import read_settings
 
     settings = read_settings(config)

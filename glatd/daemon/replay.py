@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glatd.config import build
+from glatd.daemon.assembly import Assembly, make_engine
 from glatd.daemon.events.rules import resolve
 from glatd.daemon.loop import Sink
 from glatd.daemon.publish import Publisher
@@ -23,7 +24,7 @@ from glatd.daemon.recording.layout import DAMAGED, HEADER, is_recording
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.report import is_equal, report
 from glatd.daemon.security.access import make_access
-from glatd.daemon.serve import Assembly, make_engine, stop_on_signals
+from glatd.daemon.serve import stop_on_signals
 from glatd.daemon.settings import Settings, read_settings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.file import FileSource

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glatd.audio import Block
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.clock import DelayFit, SystemClock, WallClock, rfc3339
-from glatd.daemon.serve import Assembly
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.engines.load import load_engine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glatd.audio import Block
-from glatd.daemon.serve import Assembly
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.track import Track

@@ -10,8 +10,8 @@ import pytest
 
 from glatd.cli import cli
 from glatd.clients.remote import values
+from glatd.daemon.assembly import make_sources
 from glatd.daemon.control import check_private
-from glatd.daemon.serve import make_sources
 from glatd.daemon.settings import read_settings
 from tests.conftest import ROOT
 

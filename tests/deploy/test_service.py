@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from glatd.daemon.assembly import make_sources
 from glatd.daemon.security.access import is_local
-from glatd.daemon.serve import make_sources
 from glatd.daemon.settings import read_settings
 from tests.conftest import ROOT
 

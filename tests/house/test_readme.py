@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from glatd.daemon.serve import make_sources
+from glatd.daemon.assembly import make_sources
 from glatd.daemon.settings import read_settings
 from glatd.messages import Event, Status, Tags, from_map, to_map
 from tests.conftest import ROOT

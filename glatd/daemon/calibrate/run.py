@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glatd.daemon.assembly import make_engine
 from glatd.daemon.calibrate.calibrate import by_labels, by_rate
 from glatd.daemon.calibrate.report import as_table, as_toml, in_words, total
 from glatd.daemon.calibrate.site import listen
 from glatd.daemon.calibrate.truth import read_truth
 from glatd.daemon.replay import Part, plan
-from glatd.daemon.serve import make_engine
 from glatd.daemon.settings import read_settings
 from glatd.daemon.sources.file import FileSource
 from glatd.errors import ConfigError

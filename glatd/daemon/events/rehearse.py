@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from glatd.daemon.announce import Announcer
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.events.decider import Decider
 from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.recording.layout import INDEX
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.reader import RecordingSource
 from glatd.daemon.replay import Part, lost_audio
-from glatd.daemon.serve import Assembly
 from glatd.daemon.sources.base import Source
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.tagging import hop_frames

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from glatd.audio import Block, read_mono
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.events.settings import EventSettings, RuleSettings
 from glatd.daemon.loop import Loop
-from glatd.daemon.serve import Assembly
 from glatd.daemon.settings import Settings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.tagger import Tagger

@@ -9,8 +9,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.privacy.retention import SUFFIX
-from glatd.daemon.serve import Assembly, make_clips, make_recorder
+from glatd.daemon.serve import make_clips, make_recorder
 from glatd.daemon.settings import Settings
 from glatd.daemon.sources.file import FileSource
 from glatd.engines.engine import Engine

@@ -1,0 +1,197 @@
+"""Put the parts together that the streams of one process share: what `glatd run` and `glatd replay` are made of."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glatd.daemon.announce import Announcer
+from glatd.daemon.channel import Channel
+from glatd.daemon.clock import SystemClock, WallClock, rfc3339
+from glatd.daemon.control import check_private
+from glatd.daemon.events.decider import make_decider
+from glatd.daemon.events.rules import resolve
+from glatd.daemon.gate import LevelGate
+from glatd.daemon.journal.journal import Journal
+from glatd.daemon.journal.numbering import Numbering
+from glatd.daemon.loop import Loop, Sink
+from glatd.daemon.metrics.address import read_address
+from glatd.daemon.overload import Overload
+from glatd.daemon.privacy.outlet import check_labels, make_outlet
+from glatd.daemon.privacy.writer import ClipWriter
+from glatd.daemon.recording.writer import Recorder
+from glatd.daemon.security.access import LOCAL, Access, check_reach, make_access
+from glatd.daemon.settings import Settings, SourceSettings
+from glatd.daemon.sources.base import Source, unique_names
+from glatd.daemon.sources.uri import parse_source
+from glatd.daemon.stream import Stream
+from glatd.daemon.tagging import check_crops, hop_frames, silence
+from glatd.daemon.track import Track
+from glatd.daemon.worker import Worker
+from glatd.engines.engine import Engine
+from glatd.engines.load import load_engine
+from glatd.errors import ConfigError
+from glatd.messages import Node
+
+
+def make_sources(settings: Settings) -> list[Source]:
+    """The sources of a configuration, not opened, with unique names.
+
+    Raises:
+        ConfigError: none, one that cannot be understood, or two of one name.
+    """
+    if not settings.source and not settings.control:
+        raise ConfigError("no source to listen to; give --source mic: or a [[source]] in the configuration")
+    return unique_names(
+        [parse_source(f"{source.name}={source.uri}" if source.name else source.uri) for source in settings.source]
+    )
+
+
+def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
+    """The keys, and that nobody is let in without them who should not be.
+
+    Raises:
+        ConfigError: the keys cannot be read, or others could; a socket or source that other machines reach without.
+    """
+    access = make_access(settings.keys, settings.insecure)
+    if settings.publish:
+        check_reach(settings.publish, f"cannot publish on {settings.publish}", "--publish", access)
+    if settings.catchup:
+        check_reach(settings.catchup, f"cannot answer on {settings.catchup}", "catchup", access)
+    if settings.control:
+        check_private(settings.control, access)
+    if settings.metrics:
+        read_address(settings.metrics, settings.insecure)
+    for source in sources:
+        source.guard(access)
+    return access
+
+
+def make_engine(settings: Settings) -> Engine:
+    """Load the engine and check the settings against it.
+
+    Raises:
+        EngineError: it cannot be loaded.
+        ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
+    """
+    engine = load_engine(settings.engine_folder, settings.threads)
+    hop_frames(engine, settings.hop)
+    check_crops(engine, settings.crops)
+    resolve(settings.events, engine.manifest.labels, engine.sizes, 1, "")  # unknown labels
+    check_labels(settings.clips, settings.blank, engine.manifest.labels)
+    return engine
+
+
+class Assembly:
+    """Everything that the streams of one process share.
+
+    Args:
+        access: how the sockets are guarded that programs push audio into.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: Engine, clock: SystemClock | None = None, access: Access = LOCAL
+    ) -> None:
+        self.settings, self.engine, self.access = settings, engine, access
+        self.session = uuid.uuid4().hex
+        self.recorder: Recorder | None = None  # of every stream that is made from now on
+        self.journal: Journal | Numbering = Numbering()  # of the loop that is made from now on
+        self.clips: ClipWriter | None = None  # of the events of every stream that is made from now on
+        self.silence = silence(engine)
+        self.clock = clock or SystemClock()
+        self.began = time.monotonic()
+        self._ready = threading.Condition()
+
+    def loop(
+        self, tracks: Sequence[Track], sinks: Sequence[Sink], live: bool, every_pass: Callable[[], None] = lambda: None
+    ) -> Loop:
+        """A loop over `tracks`.
+
+        Args:
+            live: whether it cannot wait: overload is met by looking at less, and the node tells how it fares.
+        """
+        settings = self.settings
+        return Loop(
+            self.engine,
+            tracks,
+            self._ready,
+            sinks,
+            Overload(settings.crops, settings.hop, active=live and settings.overload),
+            self.clock,
+            settings.latency if live else 0.0,
+            settings.status_seconds,
+            self.node_status if live else None,
+            every_pass,
+            self.journal,
+        )
+
+    def track(self, source: Source, speed: float | None, of: SourceSettings | None = None) -> Track:
+        """A stream, not started; a recording runs at `speed`, None as fast as it can.
+
+        Raises:
+            ConfigError: others could push audio into it, and there are no keys.
+        """
+        settings, engine = self.settings, self.engine
+        source.guard(self.access)
+        of = of or SourceSettings(source.uri)
+        hop = hop_frames(engine, settings.hop)
+        announcer = Announcer(
+            settings.node_name,
+            self.session,
+            source.name,
+            source.uri,
+            engine.manifest,
+            WallClock(time.time(), engine.sizes.rate, self.clock),
+            settings.top or None,
+        )
+        stream = Stream(engine.sizes, hop, self.silence)
+        recorded = self.recorder.stream(source.name, source.uri) if self.recorder else None
+        rules = settings.clips, settings.blank
+        outlet, recording = make_outlet(stream, source.name, engine.manifest, rules, self.clips, recorded)
+        worker = Worker(source, engine.sizes.rate, self._ready, speed, of.reconnect, recording)
+        worker.muted = of.muted
+        gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
+        decider = make_decider(announcer, settings.events, hop)
+        return Track(worker, Channel(stream, announcer), gate, decider, outlet)
+
+    def node_status(self, loop: Loop) -> Node:
+        """How the node fares."""
+        live = loop.live()
+        tracks = loop.tracks.values()
+        late = sorted(loop.late)
+        rung = loop.overload.rung
+        return Node(
+            self.settings.node_name,
+            self.session,
+            "",
+            rfc3339(time.time()),
+            engine=self.engine.manifest.hash,
+            streams=len(live),
+            live=sum(track.announcer.state == "live" for track in live),
+            windows=sum(track.announcer.windows for track in tracks),
+            late_ms=round(1000 * late[int(0.99 * (len(late) - 1))], 1) if late else 0.0,
+            policy=rung.name,
+            level=loop.overload.level,
+            steps=loop.overload.steps,
+            crops=rung.crops,
+            hops=rung.every,
+            skipped=sum(track.counts.skipped for track in tracks),
+            dropped=sum(track.counts.dropped for track in tracks),
+            quiet=sum(track.counts.quiet for track in tracks),
+            looked=sum(track.channel.stream.local.computed for track in tracks),
+            known=sum(track.channel.stream.local.known for track in tracks),
+            trouble="; ".join(filter(None, [self.journal.trouble, self.clips.trouble if self.clips else ""])),
+            memory_mb=resident_mb(),
+            uptime=round(time.monotonic() - self.began, 1),
+        )
+
+
+def resident_mb() -> float:
+    """Resident memory of this process in MB; 0.0 where the system does not tell it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
