@@ -1,6 +1,6 @@
 """A compiled engine: three graphs behind three methods, whatever runs them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +64,8 @@ class Engine:
         """Log-mel frames [B, block, M] of samples [B, block_samples]."""
         return self._frontend(samples)[0]  # type: ignore[return-value]
 
-    def warm_up(self, blocks: Sequence[int], crops: int) -> None:
-        """Run every size that will be asked for once: the first run of a size takes ten times as long.
+    def warm_up(self, blocks: Sequence[int], crops: int) -> Iterator[None]:
+        """Run every size that will be asked for once, one at each step: a size's first run takes ten times as long.
 
         Args:
             blocks: rows of `frontend`.
@@ -73,9 +73,12 @@ class Engine:
         """
         sizes = self.sizes
         for rows in blocks:
+            yield
             self.frontend(np.zeros((rows, sizes.block_samples), np.float32))
+        yield
         self.look_globally(np.zeros((1, sizes.window, sizes.mels), np.float32), np.ones((1, sizes.frames), np.float32))
-        for count in range(1, crops + 1):
+        for count in range(crops, 0, -1):  # of a first window all are new
+            yield
             self.look_locally(np.zeros((count, sizes.crop, sizes.mels), np.float32))
 
     def look_globally(self, frames: Floats, audible: Floats, crops: int | None = None) -> Glance:

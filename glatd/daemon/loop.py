@@ -178,7 +178,7 @@ class Loop:
             self._every_pass()
 
     def _answer(self) -> None:
-        while self._asked:
+        for _ in range(len(self._asked)):  # what is asked meanwhile has its turn in the next pass
             function, future = self._asked.popleft()
             try:
                 future.set_result(function())

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +83,18 @@ def make_metrics(assembly: Assembly, loop: Loop, publisher: Publisher | None) ->
     return serve_metrics(assembly.settings, loop, assembly.node_status, subscriptions, assembly.journal)
 
 
+def warm_up(loop: Loop, steps: Iterator[None]) -> None:
+    """Warm the engine up in the loop's thread while the sources open, a step between two passes."""
+
+    def step() -> None:
+        for _ in steps:
+            loop.ask(step)
+            return
+        loop.warm = True
+
+    loop.ask(step)
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM and SIGINT only set a flag."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -147,11 +159,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         if settings.metrics:
             closing_down.enter_context(closing(make_metrics(assembly, loop, publisher)))
 
-        def warm_up() -> None:
-            engine.warm_up(FRONTEND_ROWS, settings.crops)
-            loop.warm = True
-
-        loop.ask(warm_up)  # in the loop's thread, while the sources open
+        warm_up(loop, engine.warm_up(FRONTEND_ROWS, settings.crops))
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)
