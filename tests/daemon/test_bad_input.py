@@ -135,7 +135,7 @@ def test_unusual_recordings_are_tagged(tmp_path: Path, rate: int, channels: int)
         (
             ["listen", "tcp://127.0.0.1:5555", "--label", "Aplause"],
             2,
-            "unknown label 'Aplause'; did you mean 'Applause'?",
+            "unknown label or group 'Aplause'; did you mean 'Applause'?",
         ),
         (["listen", "tcp://127.0.0.1:5555", "--timeout", "nan"], 2, "timeout = nan must be seconds from 0"),
         (["run"], 2, "no source to listen to; give --source mic: or a [[source]] in the configuration"),
