@@ -30,5 +30,5 @@ def test_commands_are_commands() -> None:
 
 def test_every_request_is_known_on_both_sides_and_described() -> None:
     assert set(REQUESTS) == set(ANSWERED)
-    assert {name: (takes,) if takes else () for name, (takes, _) in REQUESTS.items()} == ANSWERED
+    assert {name: takes for name, (takes, _) in REQUESTS.items()} == ANSWERED
     assert all(f'"{name}"' in TEXT for name in REQUESTS)
