@@ -24,9 +24,10 @@ MOST_TOLD = 1000  # keys whose refusal is remembered
 UNKNOWN_AN_HOUR = 20  # unknown keys that are told; whoever makes a new one for each try must not fill a disk
 
 _ZAP = "inproc://zeromq.zap.01"  # of RFC 27, one a context
-_WATCHED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+_WATCHED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_KEYLESS = "somebody without a key"  # who may also hang up before he has said so, as soon as keys are asked for
 _REASONS = {
-    int(zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH): "somebody without a key",
+    int(zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH): _KEYLESS,
     int(zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): "somebody who has another key for this node than it has",
 }
 
@@ -113,9 +114,11 @@ class Guard:
     def _notice(self) -> None:
         """Somebody who did not get as far as the question."""
         event = recv_monitor_message(self._monitor)
+        hung_up = event["event"] == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         reason = _REASONS.get(int(event["value"]), "somebody who does not speak ZeroMQ's protocol")
-        if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and self._told.is_news(reason, known=True):
-            log.warning("refused to %s on %s: %s", self._right, self._where, reason)
+        if self._told.is_news(_KEYLESS if hung_up else reason, known=True):
+            said = "somebody who hung up when asked for a key: without a key, most likely" if hung_up else reason
+            log.warning("refused to %s on %s: %s", self._right, self._where, said)
 
     def _look_around(self) -> None:
         with self._lock:

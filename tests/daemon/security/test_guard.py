@@ -114,7 +114,7 @@ def test_who_has_none_or_another_is_refused_and_told_once(
     cases = [
         (mouth, "refuses 'mouth': its key is unknown or revoked there, or lacks", "mouth has no right to subscribe"),
         (unknown, "refuses 'phone': its key is unknown", f"the key {public} is unknown"),
-        (None, "asks for keys; give the file that `glatd keys add NAME` made", "somebody without a key"),
+        (None, "asks for keys; give the file that `glatd keys add NAME` made", "without a key"),
         (elsewhere, "is another node than the one that the keys of 'phone' are", "another key for this node"),
     ]  # fmt: skip
     with closing(Endpoint(zmq.ROUTER, address, PURPOSE, access)) as endpoint:
@@ -122,7 +122,8 @@ def test_who_has_none_or_another_is_refused_and_told_once(
             for _ in range(2):
                 with calling(address, keys) as caller:
                     assert said in caller.refusal()
-            assert len(told(caplog, count)) == count
+                    # Before it leaves: a client that sees that it has no keys may hang up before the node sees it.
+                    assert len(told(caplog, count)) == count
             assert logged in warnings(caplog)[-1] and f"refused to subscribe on {address}" in warnings(caplog)[-1]
         assert not endpoint.socket.poll(0)  # nothing of it came through
         with calling(address, phone) as caller:
