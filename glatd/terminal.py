@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from glatd.errors import GlatdError
@@ -28,6 +30,12 @@ class Printer:
         """What was heard, after text."""
         if not self._json and self._view.windows:
             print("\n".join(["", *self._view.summary()]), flush=True)
+
+
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """SIGTERM and SIGINT only call `stop`, which sets a flag. In the main thread."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
 
 
 def colours() -> bool:

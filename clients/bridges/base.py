@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import select
-import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from glatd.clients.joining import Loss
 from glatd.config import build, read_toml
 from glatd.errors import ConfigError, GlatdError
 from glatd.messages import Event
+from glatd.terminal import stop_on_signals
 
 FIRST_WAIT_S = 1.0  # after a failure; doubled with each further one
 LONGEST_WAIT_S = 60.0
@@ -153,8 +153,7 @@ class Stop:
 
     def on_signals(self) -> None:
         """SIGTERM and SIGINT stop. In the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.set())
+        stop_on_signals(self.set)
 
 
 class Patience:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from glatd.cli.options import PATH
+from glatd.terminal import stop_on_signals
 
 
 @click.command()
@@ -14,15 +15,13 @@ from glatd.cli.options import PATH
 @click.option("--config", type=PATH, help="File with the boxes, their catch-up and keys; docs/fleet.md.")
 def hub(boxes: tuple[str, ...], out: str | None, keys: str | None, config: Path | None) -> int:
     """Publish what several boxes do at one endpoint, until stopped."""
-    import signal
     import threading
     from contextlib import closing
 
     from glatd.daemon.hub import Hub, read_hub
 
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stop_on_signals(stopped.set)
     with closing(Hub(read_hub(config, boxes, out, keys))) as running:
         running.run(stopped)
     return 0

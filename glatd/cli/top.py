@@ -1,12 +1,12 @@
 """A node at a glance: `glatd top`."""
 
-import signal
 from pathlib import Path
 
 import click
 
 from glatd.cli.options import CLIENT_KEYS
 from glatd.errors import ConfigError
+from glatd.terminal import stop_on_signals
 
 
 @click.command()
@@ -26,7 +26,6 @@ def top(endpoint: str, stream: tuple[str, ...], once: bool, keys: Path | None) -
     except ModuleNotFoundError as error:
         raise ConfigError(f"glatd top needs {error.name}; pip install 'glatd[top]'") from error
     watch = Watch(endpoint, stream, keys)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: watch.stop())
+    stop_on_signals(watch.stop)
     watch.show(Console(highlight=False), once)
     return 0

@@ -24,13 +24,13 @@ from glatd.daemon.recording.layout import DAMAGED, HEADER, is_recording
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.report import is_equal, report
 from glatd.daemon.security.access import make_access
-from glatd.daemon.serve import stop_on_signals
 from glatd.daemon.settings import Settings, read_settings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.file import FileSource
 from glatd.daemon.tagging import check_crops, hop_frames
 from glatd.errors import ConfigError, GlatdError, SourceError
 from glatd.messages import Gap, Message
+from glatd.terminal import stop_on_signals
 
 log = logging.getLogger("glatd")
 
