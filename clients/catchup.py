@@ -6,10 +6,10 @@ from typing import Any
 import msgpack
 import zmq
 
+from glatd.clients.connecting import connect
 from glatd.clients.keys import Handshakes, Keys, use_keys
 from glatd.clients.reply import Reply
 from glatd.clients.waiting import readable
-from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Event, from_map
 
@@ -37,7 +37,6 @@ class Link:
     def __init__(
         self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None, stream: str, label: str
     ) -> None:
-        check_port(endpoint)
         self.endpoint, self.node = endpoint, ""
         self.socket = context.socket(zmq.DEALER)
         self.socket.linger, self.socket.ipv6 = 0, True
@@ -53,12 +52,10 @@ class Link:
         self.look_at, self.pause = 0.0, FIRST_LOOK_S  # when to look whether something was missed, and s to the next
         self.silent = 0.0  # s for which nobody could be asked
         try:
-            self.socket.connect(endpoint)
-        except zmq.ZMQError as error:
+            connect(self.socket, endpoint, "what glatd.toml has under catchup")
+        except ConfigError:
             self.close()
-            raise ConfigError(
-                f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under catchup"
-            ) from error
+            raise
 
     @property
     def monitor(self) -> "zmq.Socket[bytes]":

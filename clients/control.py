@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import zmq
 
+from glatd.clients.connecting import connect
 from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
-from glatd.config import check_port
 from glatd.errors import ConfigError, GlatdError, ProtocolError
 
 VERSION = 1
@@ -45,7 +45,6 @@ def ask(
     """
     if not 0 <= timeout <= LONGEST_SECONDS:
         raise ConfigError(f"timeout = {timeout!r} must be seconds from 0 to {LONGEST_SECONDS:g}")
-    check_port(endpoint)
     check_path(endpoint)
     keys = given_keys(keys)
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
@@ -53,12 +52,7 @@ def ask(
         use_keys(socket, keys)
         handshakes = Handshakes(socket, endpoint, keys)
         with closing(handshakes):
-            try:
-                socket.connect(endpoint)
-            except zmq.ZMQError as error:
-                raise ConfigError(
-                    f"cannot connect to {endpoint!r}: {error.strerror}; give what glatd.toml has under control"
-                ) from error
+            connect(socket, endpoint, "what glatd.toml has under control")
             socket.send(msgpack.packb({"v": VERSION, "do": do, **values}))
             if not handshakes.wait(round(1000 * timeout)):
                 raise Refused(

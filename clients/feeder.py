@@ -6,8 +6,8 @@ from types import TracebackType
 import msgpack
 import zmq
 
+from glatd.clients.connecting import connect
 from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
-from glatd.config import check_port
 from glatd.errors import ConfigError
 
 VERSION = 1
@@ -52,7 +52,6 @@ class AudioFeeder:
             raise ConfigError(f"format = {format!r} must be one of {', '.join(FORMATS)}")
         if rate < 1 or channels < 1:
             raise ConfigError(f"rate = {rate!r} and channels = {channels!r} must be whole numbers from 1 on")
-        check_port(endpoint)
         keys = given_keys(keys)
         self.lost = 0
         self._header = {"v": VERSION, "rate": rate, "format": format, "channels": channels}
@@ -65,10 +64,10 @@ class AudioFeeder:
         self._handshakes = Handshakes(self._socket, endpoint, keys)
         self._socket.immediate = True  # nothing waits for a glatd that is not there: it would come too late
         try:
-            self._socket.connect(endpoint)
-        except zmq.ZMQError as error:
+            connect(self._socket, endpoint, "tcp://HOST:PORT")
+        except ConfigError:
             self.close()
-            raise ConfigError(f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT") from error
+            raise
 
     def push(self, data: bytes) -> bool:
         """Send whole samples of every channel; False if they were lost.

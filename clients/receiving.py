@@ -9,12 +9,12 @@ from pathlib import Path
 import zmq
 
 from glatd.clients.catchup import FIRST_LOOK_S, Link
+from glatd.clients.connecting import connect
 from glatd.clients.cursor import Cursor, MemoryCursor, Position
 from glatd.clients.filters import several, wanted
 from glatd.clients.joining import Fresh, Joiner, Loss
 from glatd.clients.keys import Handshakes, Keys, keys_for, use_keys
 from glatd.clients.waiting import Waiting, check_timeout
-from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Event, topic, unpack
 
@@ -139,15 +139,9 @@ class Receiving:
             self._handshakes = Handshakes(self._socket, endpoints[0], keys_for(keys, endpoints[0]))
             self._waiting.add(self._handshakes.monitor)
         for endpoint in endpoints:
-            check_port(endpoint)
             self._socket.curve_server = False  # without keys, whatever the endpoint before asked for
             use_keys(self._socket, keys_for(keys, endpoint))
-            try:
-                self._socket.connect(endpoint)
-            except zmq.ZMQError as error:
-                raise ConfigError(
-                    f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT or ipc:///PATH"
-                ) from error
+            connect(self._socket, endpoint)
         self._waiting.add(self._socket)
 
     def _link(self, endpoint: str, keys: Keys | None) -> None:

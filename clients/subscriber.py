@@ -8,10 +8,10 @@ from types import TracebackType
 
 import zmq
 
+from glatd.clients.connecting import connect
 from glatd.clients.filters import several, wanted
 from glatd.clients.keys import Handshakes, Keys, given_keys, use_keys
 from glatd.clients.waiting import LONGEST_SECONDS, Waiting, check_timeout, drive
-from glatd.config import check_port
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Message, Tags, Unknown, topic, unpack
 
@@ -37,7 +37,6 @@ class Subscribing:
         least: float = 0.0,
     ) -> None:
         check_timeout(timeout)
-        check_port(endpoint)
         keys = given_keys(keys)
         self.timeout, self.missed = timeout, 0
         self._wanted = wanted(stream, label, phase, least)
@@ -53,12 +52,10 @@ class Subscribing:
         for kind in several(types) or ("",):
             self._socket.subscribe(topic(kind))
         try:
-            self._socket.connect(endpoint)
-        except zmq.ZMQError as error:
+            connect(self._socket, endpoint)
+        except ConfigError:
             self.close()
-            raise ConfigError(
-                f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT or ipc:///PATH"
-            ) from error
+            raise
         self._waiting.add(self._socket, self._handshakes.monitor)
 
     def stop(self) -> None:

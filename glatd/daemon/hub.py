@@ -17,10 +17,11 @@ from typing import Protocol
 
 import zmq
 
+from glatd.clients.connecting import connect
 from glatd.clients.keys import Handshakes, Keys, read_keys, use_keys
 from glatd.clients.waiting import readable
 from glatd.config import build, read_toml
-from glatd.daemon.passing import MOST_AT_ONCE, Passing, connect
+from glatd.daemon.passing import MOST_AT_ONCE, Passing
 from glatd.daemon.publish import Publisher
 from glatd.daemon.security.access import Access, check_reach, make_access
 from glatd.daemon.systemd import Notifier

@@ -7,13 +7,12 @@ import msgpack
 import zmq
 
 from glatd.clients.catchup import LARGEST_REPLY
+from glatd.clients.connecting import connect
 from glatd.clients.keys import Handshakes, Keys, use_keys
 from glatd.clients.waiting import readable
-from glatd.config import check_port
 from glatd.daemon.endpoint import Endpoint
 from glatd.daemon.journal.catchup import PURPOSE, refusal
 from glatd.daemon.security.access import Access
-from glatd.errors import ConfigError
 
 MOST_AT_ONCE = 100  # messages of a socket, before the others have their turn
 _EMPTY, _NONE = b"\1", b"\0"  # whether the envelope had an empty frame, as that of a REQ has
@@ -97,21 +96,6 @@ class Passing:
             self._front.socket.send_multipart([who, b"", reply] if empty else [who, reply], zmq.DONTWAIT)
         except zmq.ZMQError as error:
             log.debug("a reply could not be passed on: %s", error)
-
-
-def connect(socket: "zmq.Socket[bytes]", endpoint: str) -> None:
-    """Connect to a box.
-
-    Raises:
-        ConfigError: no endpoint that ZeroMQ understands.
-    """
-    check_port(endpoint)
-    try:
-        socket.connect(endpoint)
-    except zmq.ZMQError as error:
-        raise ConfigError(
-            f"cannot connect to {endpoint!r}: {error.strerror}; give tcp://HOST:PORT or ipc:///PATH"
-        ) from error
 
 
 def _number(request: bytes) -> int:

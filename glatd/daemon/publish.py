@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import zmq
 
+from glatd.clients.waiting import readable
 from glatd.daemon.endpoint import Endpoint, Purpose
 from glatd.daemon.security.access import LOCAL, Access
 from glatd.daemon.security.guard import sender
@@ -81,7 +82,7 @@ class Publisher:
 
     def _notice(self) -> None:
         for _ in range(MOST_NOTICED):
-            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:  # a tenth of what `poll` takes
+            if not readable(self._socket):
                 return
             change = self._socket.recv(copy=False)
             if not self._bound.admits(change):
