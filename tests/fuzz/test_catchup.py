@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from glatd.clients.catchup import parse_reply
 from glatd.clients.joining import Reply
 from glatd.daemon.journal.catchup import LARGEST_REQUEST, CatchUp, Request, pack_reply, parse_request
-from glatd.daemon.journal.journal import Hole, Journal
+from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.mark import Mark, pack, parse
 from glatd.daemon.journal.reader import Batch
+from glatd.daemon.journal.rows import Hole
 from glatd.errors import ProtocolError
 from glatd.messages import pack as pack_message
 from tests.daemon.journal.made import events

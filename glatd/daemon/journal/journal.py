@@ -12,15 +12,15 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from glatd.daemon.clock import rfc3339
 from glatd.daemon.journal.mark import AHEAD, Mark, MarkFile, State
+from glatd.daemon.journal.rows import Hole, Row
 from glatd.daemon.journal.schema import NAME, connect, is_damage, migrate
 from glatd.errors import ConfigError, ProtocolError
 from glatd.messages import Event, Message, payload_of, unpack, with_offset
@@ -34,27 +34,6 @@ POWER = "the power was lost"
 GONE = "the journal's file was gone"
 
 log = logging.getLogger("glatd.journal")
-
-
-class Row(NamedTuple):
-    """An event as it stands in the journal."""
-
-    offset: int
-    time: float  # UNIX seconds
-    stream: str
-    mid: str
-    payload: bytes
-    id: str
-    goes_on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Offsets [start, stop) that were given out, or left out, and stand nowhere."""
-
-    start: int
-    stop: int
-    cause: str
 
 
 class Journal:
@@ -360,16 +339,6 @@ class Journal:
             first = self._waiting[0].offset if self._waiting else self._next
             self._holes.append(Hole(1, first, f"the journal was damaged, and is now {name}"))
         return name
-
-
-def merged(holes: Iterable[Hole]) -> list[Hole]:
-    """Holes in order; of two that overlap, the later begins where the earlier ends."""
-    found: list[Hole] = []
-    for hole in sorted(holes, key=lambda hole: (hole.start, -hole.stop)):
-        start = max(hole.start, found[-1].stop) if found else hole.start
-        if start < hole.stop:
-            found.append(Hole(start, hole.stop, hole.cause))
-    return found
 
 
 def _nowhere() -> int:

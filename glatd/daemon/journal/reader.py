@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from glatd.daemon.journal.journal import Hole, Journal, merged
+from glatd.daemon.journal.journal import Journal
+from glatd.daemon.journal.rows import Hole, merged
 from glatd.daemon.journal.schema import NAME, is_damage
 
 REMOVED = "removed by retention"

@@ -13,10 +13,11 @@ import pytest
 from glatd.daemon.journal import journal as journal_module
 from glatd.daemon.journal import mark as mark_module
 from glatd.daemon.journal import schema
-from glatd.daemon.journal.journal import Hole, Journal, merged
+from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.mark import AHEAD, MarkFile, boot_id, pack, parse
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.journal.reader import REMOVED, Batch, Reader
+from glatd.daemon.journal.rows import Hole, merged
 from glatd.daemon.journal.upkeep import Upkeep
 from glatd.errors import ConfigError
 from glatd.messages import Event, unpack
