@@ -15,11 +15,12 @@ from glatd.errors import ConfigError
 T = TypeVar("T")
 
 
-def read_toml(path: Path, what: str = "the configuration") -> dict[str, Any]:
+def read_toml(path: Path, what: str = "the configuration", remedy: str = "check the path") -> dict[str, Any]:
     """The tree of a TOML file.
 
     Args:
         what: the file is, as in "cannot read the configuration ...".
+        remedy: for one that is not there.
 
     Raises:
         ConfigError: not there, or no TOML.
@@ -27,7 +28,7 @@ def read_toml(path: Path, what: str = "the configuration") -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; check the path") from error
+        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; {remedy}") from error
     except ValueError as error:  # of TOML, of UTF-8, and of numbers with more digits than Python reads
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
     except RecursionError as error:

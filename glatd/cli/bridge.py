@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from glatd.cli.options import CLIENT_KEYS, PATH
 
+if TYPE_CHECKING:
+    from glatd.clients.bridges.base import Bridge
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+Made = TypeVar("Made", bound="Bridge")
 
 
 def feed_options(command: Command) -> Command:
@@ -33,9 +37,18 @@ def feed_options(command: Command) -> Command:
     return command
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command as fields of its settings."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+def made(make: Callable[[Any], Made], settings: type[Any], config: Path | None, options: dict[str, Any]) -> Made:
+    """A bridge with the settings of a file, and of the command line, which wins."""
+    from glatd.clients.bridges.base import read_bridge_settings
+
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+    return make(read_bridge_settings(settings, config, **given))
+
+
+def run(bridge: "Bridge") -> int:
+    """Until a signal, or until the far side refuses it for good."""
+    bridge.stop.on_signals()
+    return bridge.run()
 
 
 def choice_options(command: Command) -> Command:
@@ -70,13 +83,10 @@ def bridge() -> None:
 @click.option("--control", multiple=True, metavar="ENDPOINT", help="Control socket of a node, for its switches.")
 def mqtt(config: Path | None, **options: Any) -> int:
     """Events and states for an MQTT broker; Home Assistant finds them by itself."""
-    from glatd.clients.bridges.base import read_bridge_settings
     from glatd.clients.bridges.mqtt import MqttBridge
     from glatd.clients.bridges.mqtt_settings import MqttSettings
 
-    made = MqttBridge(read_bridge_settings(MqttSettings, config, **given(options)))
-    made.stop.on_signals()
-    return made.run()
+    return run(made(MqttBridge, MqttSettings, config, options))
 
 
 @bridge.command()
@@ -92,12 +102,9 @@ def mqtt(config: Path | None, **options: Any) -> int:
 @click.option("--refused-file", type=PATH, metavar="FILE", help="Where it is kept aside.  [beside the cursor]")
 def webhook(config: Path | None, **options: Any) -> int:
     """POST every event to a web server as signed JSON, until the server has it."""
-    from glatd.clients.bridges.base import read_bridge_settings
     from glatd.clients.bridges.webhook import Webhook, WebhookSettings
 
-    made = Webhook(read_bridge_settings(WebhookSettings, config, **given(options)))
-    made.stop.on_signals()
-    return made.run()
+    return run(made(Webhook, WebhookSettings, config, options))
 
 
 @bridge.command()
@@ -115,12 +122,9 @@ def webhook(config: Path | None, **options: Any) -> int:
 @click.option("--credentials", type=PATH, metavar="FILE", help="A .creds file of NATS.")
 def nats(config: Path | None, **options: Any) -> int:
     """Publish every event to NATS JetStream, once."""
-    from glatd.clients.bridges.base import read_bridge_settings
     from glatd.clients.bridges.nats_bridge import NatsBridge, NatsSettings
 
-    made = NatsBridge(read_bridge_settings(NatsSettings, config, **given(options)))
-    made.stop.on_signals()
-    return made.run()
+    return run(made(NatsBridge, NatsSettings, config, options))
 
 
 @bridge.command()
@@ -140,11 +144,9 @@ def nats(config: Path | None, **options: Any) -> int:
 def apprise(config: Path | None, test: bool, **options: Any) -> int:
     """Notify a telephone, a mailbox or a chat, at the start of each event."""
     from glatd.clients.bridges.apprise_bridge import AppriseBridge, AppriseSettings
-    from glatd.clients.bridges.base import read_bridge_settings
 
-    made = AppriseBridge(read_bridge_settings(AppriseSettings, config, **given(options)))
+    notifying = made(AppriseBridge, AppriseSettings, config, options)
     if test:
-        made.test()
+        notifying.test()
         return 0
-    made.stop.on_signals()
-    return made.run()
+    return run(notifying)

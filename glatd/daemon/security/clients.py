@@ -7,13 +7,12 @@ log, and the list stays as it was.
 import logging
 import os
 import threading
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from glatd.clients.keys import check_key
-from glatd.config import build
+from glatd.config import build, read_toml
 from glatd.daemon.security.private import write_private
 from glatd.errors import ConfigError
 
@@ -49,12 +48,7 @@ def read_clients(path: Path) -> tuple[Client, ...]:
     Raises:
         ConfigError: unreadable, not TOML, an unknown key or right, a name or key that is there twice.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; make it with `glatd keys init`") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    tree = read_toml(path, "the allow-list", "make it with `glatd keys init`")
     clients = build(_Clients, tree, str(path)).client
     for client in clients:
         check_key(client.public, f"{path}: the public key of {client.name!r}")
