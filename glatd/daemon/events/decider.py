@@ -41,7 +41,6 @@ class Decider:
         self._states: dict[int, State] = {}
         self._open: set[int] = set()
         self._ids: dict[int, str] = {}  # of the open events
-        self._floor = -EVER  # sample before which nothing begins: a gap ended what was open
         self._end = 0  # sample, of the last look
 
     def take(self, seen: Seen) -> list[Event]:
@@ -142,8 +141,7 @@ class Decider:
         return Around(promising, self._announcer.clock.at(end), end - self._end)
 
     def _state(self, index: int) -> State:
-        state = self._states.get(index, IDLE)
-        return state if state.closed >= self._floor else State(self._floor, state.ended, state.last)
+        return self._states.get(index, IDLE)
 
     def _keep(self, index: int, state: State) -> None:
         self._states[index] = state
