@@ -25,7 +25,7 @@ def stages(file: Path, folder: Path | None) -> dict[str, float]:
     import numpy  # noqa: F401
 
     lap("import numpy")
-    from glatd.daemon import serve
+    from glatd.daemon.assembly import Assembly
     from glatd.daemon.settings import read_settings
     from glatd.daemon.sources.file import FileSource
 
@@ -41,9 +41,9 @@ def stages(file: Path, folder: Path | None) -> dict[str, float]:
     lap("manifest and hashes (once more in the next)")
     engine = load_engine(folder)
     lap("load_engine")
-    assembly = serve.Assembly(read_settings(None, publish=""), engine)
+    assembly = Assembly(read_settings(None, publish=""), engine)
     lap("silence through the front end")
-    assembly.loop([FileSource(file, None)], [lambda message: None], None).run()
+    assembly.loop([assembly.track(FileSource(file), None)], [lambda message: None], live=False).run()
     lap("decode and tag")
     return took
 
