@@ -17,6 +17,7 @@ from glatd.daemon.control import Control
 from glatd.daemon.journal.keeping import TroubleTeller, kept
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.manage import Manager
+from glatd.daemon.memory import few_arenas
 from glatd.daemon.privacy.writer import ClipWriter
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.layout import Header
@@ -27,6 +28,7 @@ from glatd.daemon.systemd import Notifier
 from glatd.daemon.tagging import FRONTEND_ROWS
 from glatd.errors import ConfigError
 from glatd.messages import Message, Node, Status
+from glatd.terminal import stop_on_signals
 
 if TYPE_CHECKING:
     from glatd.daemon.metrics.server import MetricsServer
@@ -95,12 +97,6 @@ def warm_up(loop: Loop, steps: Iterator[None]) -> None:
     loop.ask(step)
 
 
-def stop_on_signals(stop: Callable[[], None]) -> None:
-    """SIGTERM and SIGINT only set a flag."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
-
-
 def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | None = None) -> int:
     """The daemon: until a signal, or until every source has ended and none can be added by a control socket.
 
@@ -111,6 +107,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
     Returns:
         Exit code: 0, or that of the first error when every source failed; each failure was logged when it came.
     """
+    few_arenas()
     stopped = threading.Event()
     stop_on_signals(stopped.set)
     hung_up = threading.Event()

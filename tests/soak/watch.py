@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 
@@ -79,7 +81,7 @@ class Ledger:
     status: dict[str, Any] = field(default_factory=dict)  # the last one
     trouble: list[str] = field(default_factory=list)  # what must not be
     gap_end: int = 0
-    # (second of the stream, seconds that its time is ahead of it): the drift and every misplacement show in it
+    # (second of the stream, UNIX time of its sample 0 by the message): drift and every misplacement show in it
     offsets: list[tuple[float, float]] = field(default_factory=list)
     worst_late_ms: float = 0.0
 
@@ -92,7 +94,8 @@ class Ledger:
             if message["end"] <= self.position:
                 self.trouble.append(f"window ends at {message['end']}, the one before at {self.position}")
             self.windows, self.position = message["seq"] + 1, message["end"]
-            self.offsets.append((message["end"] / message["rate"], now - message["end"] / message["rate"]))
+            second = message["end"] / message["rate"]
+            self.offsets.append((second, datetime.fromisoformat(message["time"]).timestamp() - second))
         elif kind == "gap":
             if message["start"] < self.gap_end or message["end"] <= message["start"]:
                 self.trouble.append(f"gap {message['start']} to {message['end']} after one to {self.gap_end}")
@@ -132,14 +135,14 @@ class Ledger:
 
 
 def moved_ms_per_h(offsets: Sequence[tuple[float, float]]) -> float | None:
-    """By how many ms an hour the stream's clock moved against this machine's: least offsets of its ends compared.
+    """By how many ms an hour the stream's dates moved against its samples: medians of early and of late windows.
 
-    A window comes late, never early: the least offset of a hundred is what the clock says.
+    The sources keep this machine's time, so a sample that was lost without a word, or dated wrongly, shows here.
     """
     part = max(1, min(200, len(offsets) // 4))
     if len(offsets) < 40:
         return None
-    early, late = (min(offset for _, offset in some) for some in (offsets[part : 2 * part], offsets[-part:]))
+    early, late = (median(offset for _, offset in some) for some in (offsets[part : 2 * part], offsets[-part:]))
     hours = (offsets[-1][0] - offsets[part][0]) / 3600
     return round(1000 * (late - early) / hours, 2)
 
