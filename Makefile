@@ -4,6 +4,7 @@
 #   make test        style, types, layers and every test that is not slow: minutes
 #   make test-long   all tests
 #   make bench       benchmarks/; their figures go into docs/
+#   make release     dist/: wheel, source distribution, bill of materials, checksums
 #   make clean       remove .venv and everything that was built
 # An own interpreter: make PYTHON=python3.12 ...
 
@@ -13,7 +14,7 @@ BIN := .venv/bin
 STAMPS := .venv/glatd-stamps
 ASKED := pyproject.toml constraints.txt scripts/install
 
-.PHONY: help demo test test-long bench check clean
+.PHONY: help demo test test-long bench check release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +37,10 @@ check: $(STAMPS)/dev
 	scripts/types
 	scripts/layers
 
+# From a clone of the last commit, so that nothing which is not committed gets in.
+release: $(STAMPS)/dev
+	scripts/release
+
 clean:
 	rm -rf .venv build dist glatd.egg-info .hypothesis .pytest_cache .ruff_cache clients/node/node_modules
 
@@ -52,4 +57,4 @@ $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
 
 $(STAMPS)/dev: $(ASKED) | $(BIN)/python
-	$(BIN)/python scripts/install train dev metrics top mqtt webhook apprise nats
+	$(BIN)/python scripts/install train dev release metrics web top mqtt webhook apprise nats
