@@ -57,4 +57,4 @@ $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
 
 $(STAMPS)/dev: $(ASKED) | $(BIN)/python
-	$(BIN)/python scripts/install train dev release metrics web top mqtt webhook apprise nats
+	$(BIN)/python scripts/install train dev release metrics web top plot docs mqtt webhook apprise nats

@@ -12,6 +12,7 @@ from glatd.cli.fleet import hub
 from glatd.cli.keys import keys
 from glatd.cli.listen import listen
 from glatd.cli.machine import check, devices, doctor
+from glatd.cli.plot import plot
 from glatd.cli.remote import control
 from glatd.cli.schema import schema
 from glatd.cli.tag import replay, run
@@ -41,6 +42,7 @@ for command in (
     hub,
     calibrate,
     explain,
+    plot,
     devices,
     check,
     doctor,

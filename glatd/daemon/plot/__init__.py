@@ -1,0 +1,1 @@
+"""Pictures of the method from a recording: `glatd plot`."""
