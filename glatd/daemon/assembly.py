@@ -64,6 +64,8 @@ def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
         check_private(settings.control, access)
     if settings.metrics:
         read_address(settings.metrics, settings.insecure)
+    if settings.web.address:
+        read_address(settings.web.address, settings.insecure, "web.address", 8080)
     for source in sources:
         source.guard(access)
     return access

@@ -70,6 +70,7 @@ class Loop:
         self.stays = False  # whether it goes on without streams: more may be added
         self.warm = False  # whether every size has been run once; set by who has it warmed up
         self.timed: Callable[[str, float], None] = lambda stage, seconds: None  # told how long each stage takes
+        self.saw: Callable[[Track, Seen], None] = lambda track, seen: None  # told what each look has seen
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
         self._clock = clock
@@ -248,6 +249,7 @@ class Loop:
         self.late.append(now - since)
         for stage, seconds in (("wait", began - since), ("publish", now - then), ("late", now - since)):
             self.timed(stage, seconds)
+        self.saw(track, seen)
         if self.overload.observe(began - since, now):
             self._tell_node()
 

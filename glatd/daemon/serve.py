@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from glatd.daemon.assembly import Assembly, check_guarded, make_engine, make_sources
 from glatd.daemon.control import Control
@@ -32,8 +32,16 @@ from glatd.terminal import stop_on_signals
 
 if TYPE_CHECKING:
     from glatd.daemon.metrics.server import MetricsServer
+    from glatd.daemon.web.serving import Dashboard
 
 log = logging.getLogger("glatd")
+
+
+class Looking(Protocol):
+    """What has something to do at the end of a pass, if anything has changed."""
+
+    def look(self) -> None:
+        """See."""
 
 
 def make_recorder(assembly: Assembly, sources: Sequence[Source]) -> Recorder:
@@ -83,6 +91,19 @@ def make_metrics(assembly: Assembly, loop: Loop, publisher: Publisher | None) ->
         raise ConfigError(f"metrics need {error.name}; pip install 'glatd[metrics]'") from error
     subscriptions = (lambda: publisher.subscriptions) if publisher is not None else lambda: 0
     return serve_metrics(assembly.settings, loop, assembly.node_status, subscriptions, assembly.journal)
+
+
+def make_dashboard(assembly: Assembly, loop: Loop, manager: Manager) -> "Dashboard":
+    """What browsers see.
+
+    Raises:
+        ConfigError: its libraries are not installed, or the address or the token cannot be used.
+    """
+    try:
+        from glatd.daemon.web.serving import Dashboard
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the dashboard needs {error.name}; pip install 'glatd[web]'") from error
+    return Dashboard(assembly, loop, manager)
 
 
 def warm_up(loop: Loop, steps: Iterator[None]) -> None:
@@ -143,7 +164,9 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
 
         loop = assembly.loop(tracks, sinks, live=True, every_pass=every_pass)
         troubled = (journal,) if clips is None else (journal, clips)
-        tellers = [TroubleTeller(part, lambda: loop.tell(assembly.node_status(loop))) for part in troubled]
+        tellers: list[Looking] = [
+            TroubleTeller(part, lambda: loop.tell(assembly.node_status(loop))) for part in troubled
+        ]
         loop.stays = bool(settings.control)
         stop_on_signals(loop.stop)
         if stopped.is_set():
@@ -155,6 +178,9 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             threading.Thread(target=manager.follow, args=(hung_up, notifier), name="reload", daemon=True).start()
         if settings.metrics:
             closing_down.enter_context(closing(make_metrics(assembly, loop, publisher)))
+        if settings.web.address:
+            dashboard = closing_down.enter_context(closing(make_dashboard(assembly, loop, manager)))
+            tellers.append(dashboard.feed)
 
         warm_up(loop, engine.warm_up(FRONTEND_ROWS, settings.crops))
         notifier.ready()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from glatd.config import build, read_toml
 from glatd.daemon.events.settings import EventSettings, check_events
 from glatd.daemon.privacy.settings import BlankSettings, ClipSettings, check_privacy
+from glatd.daemon.web.settings import WebSettings, check_web
 from glatd.errors import ConfigError
 
 NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -54,6 +55,7 @@ class Settings:
     events: EventSettings = field(default_factory=EventSettings)
     clips: ClipSettings = field(default_factory=ClipSettings)
     blank: BlankSettings = field(default_factory=BlankSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     source: tuple[SourceSettings, ...] = ()
 
     @property
@@ -113,3 +115,4 @@ def _check(settings: Settings, where: str) -> None:
         raise ConfigError(f"{where}: catchup = {settings.catchup!r} needs a journal to answer from; name its folder")
     check_events(settings.events, where)
     check_privacy(settings.clips, settings.blank, settings.hop, where)
+    check_web(settings.web, where)

@@ -98,6 +98,11 @@ class Decider:
         return self._close([index for index in self._open if rules.on[index] > 1], "muted", self._end)
 
     @property
+    def rules(self) -> Rules:
+        """By which it decides now."""
+        return self._rules
+
+    @property
     def open(self) -> int:
         """Events that go on."""
         return len(self._open)

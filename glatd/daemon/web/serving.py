@@ -1,0 +1,71 @@
+"""Puts the parts of the dashboard together for a daemon."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from glatd.daemon.assembly import Assembly
+from glatd.daemon.clock import rfc3339
+from glatd.daemon.loop import Loop
+from glatd.daemon.manage import Manager
+from glatd.daemon.metrics.address import read_address
+from glatd.daemon.web.access import Doorman, read_token
+from glatd.daemon.web.app import Api, make_app
+from glatd.daemon.web.board import Board
+from glatd.daemon.web.feed import Feed
+from glatd.daemon.web.live import Live
+from glatd.daemon.web.pages import Pages
+from glatd.daemon.web.server import DashboardServer, bind
+from glatd.daemon.web.spectrogram import mel_hz, scale_of
+from glatd.daemon.web.state import State
+
+ALIVE_S = 5.0  # between two signs of life, so that a page knows a dead connection
+
+
+class Dashboard:
+    """Shows what a loop does, from before it runs until `close`.
+
+    Raises:
+        ConfigError: the address or the token cannot be used.
+    """
+
+    def __init__(self, assembly: Assembly, loop: Loop, manager: Manager) -> None:
+        settings, web = assembly.settings, assembly.settings.web
+        address = read_address(web.address, settings.insecure, "web.address", 8080)
+        token = read_token(Path(web.token)) if web.token else ""
+        sizes = assembly.engine.sizes
+        self.feed = Feed(loop.tracks, sizes.hop)
+        self._board = Board(self.feed, assembly.engine.manifest, scale_of(assembly.engine))
+        state = State(loop, self._board, settings, assembly.session, mel_hz(assembly.engine))
+        bound = bind(address)
+        doorman = Doorman(token, bound.getsockname()[1])
+        app = make_app(Api(state, doorman), Live(self._board, state, doorman), Pages(), address[0], web.origins)
+        loop.sinks = [*loop.sinks, self.feed]
+        loop.saw = self.feed.saw
+        self._server = DashboardServer(bound, app, self._begin)
+
+    @property
+    def port(self) -> int:
+        """On which it is served."""
+        return self._server.port
+
+    def close(self) -> None:
+        """Serve no more."""
+        self.feed.wake = lambda: None
+        self._server.close()
+
+    def _begin(self, own: asyncio.AbstractEventLoop) -> None:
+        """In the dashboard's thread."""
+
+        def wake() -> None:
+            try:
+                own.call_soon_threadsafe(self._board.take)
+            except RuntimeError:  # it is closed; the daemon ends
+                self.feed.wake = lambda: None
+
+        def alive() -> None:
+            self._board.tell({"type": "alive", "time": rfc3339(time.time())})
+            own.call_later(ALIVE_S, alive)
+
+        self.feed.wake = wake
+        alive()
