@@ -30,6 +30,7 @@ class Channel:
             if isinstance(piece, Lost):
                 self._pending.append(piece)
                 self._end += piece.samples
+                self.announcer.clock.lost(piece.samples)
                 continue
             self._pending.append(piece)
             self._end += len(piece.samples)

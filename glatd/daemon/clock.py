@@ -54,7 +54,8 @@ class DelayFit:
         self._past: deque[float] = deque(maxlen=PAST_WINDOWS)
         self._opened = self._first = 0.0
         self._least = float("inf")
-        self._marks: deque[tuple[float, float]] = deque(maxlen=DRIFT_MARKS)  # (arrival, offset)
+        self._marks: deque[tuple[float, float]] = deque(maxlen=DRIFT_MARKS)  # (s heard, offset)
+        self._lost = 0.0  # s
 
     def observe(self, position: float, arrival: float) -> None:
         """What ends at `position` s of the stream arrived at monotonic second `arrival`."""
@@ -68,8 +69,13 @@ class DelayFit:
         self._past.append(self._least)
         self._opened, self._least = arrival, float("inf")
         self.offset += (min(self._past) - self.offset) / SETTLING
-        if arrival - (self._marks[-1][0] if self._marks else self._first) >= DRIFT_SECONDS:
-            self._marks.append((arrival, self.offset))
+        heard = arrival - self._first - self._lost
+        if heard - (self._marks[-1][0] if self._marks else 0.0) >= DRIFT_SECONDS:
+            self._marks.append((heard, self.offset))
+
+    def lost(self, seconds: float) -> None:
+        """So much of the stream was no audio: its length is by this machine's clock and tells nothing of the source's."""
+        self._lost += seconds
 
     @property
     def drift_ppm(self) -> float | None:
@@ -100,6 +106,10 @@ class WallClock:
     def observe(self, sample: int, arrival: float) -> None:
         """The samples before this index had come at this monotonic time."""
         self.fit.observe(sample / self.rate, arrival)
+
+    def lost(self, samples: int) -> None:
+        """So many samples did not come."""
+        self.fit.lost(samples / self.rate)
 
     def recorded(self, sample: int, wall: float) -> None:
         """The samples before this index had come at this UNIX time, says the recording."""

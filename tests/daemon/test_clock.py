@@ -56,6 +56,22 @@ def test_a_drifting_source_is_followed_and_its_drift_told(ppm: float) -> None:
     assert fit.drift_ppm == pytest.approx(ppm, abs=2.0)
 
 
+@pytest.mark.parametrize("ppm", [-100.0, 100.0])
+def test_outages_tell_nothing_of_the_drift(ppm: float) -> None:
+    """A quarter of the time the source is away, and its place afterwards is by this machine's clock."""
+    rng = np.random.default_rng(2)
+    fit = DelayFit()
+    position = arrival = 0.0
+    while position < 3600.0:
+        for _ in range(900):
+            position += 0.1
+            arrival += 0.1 * (1 + ppm * 1e-6)
+            fit.observe(position, arrival + rng.uniform(0, 0.02))
+        position, arrival = position + 30.0, arrival + 30.0
+        fit.lost(30.0)
+    assert fit.drift_ppm == pytest.approx(ppm, abs=2.0)
+
+
 def test_a_burst_of_older_audio_sets_time_right() -> None:
     clock = WallClock(0.0, RATE, SystemClock(Wall(0.0)))
     for index in range(1, 41):

@@ -9,6 +9,7 @@ resampling, rings, engine, level gate, messages.
 """
 
 import argparse
+import bisect
 import datetime
 import json
 import os
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from glatd.audio import Block
 from glatd.daemon.assembly import Assembly
+from glatd.daemon.memory import few_arenas
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.track import Track
@@ -66,6 +68,8 @@ class Night(Source):
         self.zero = time.monotonic()
         self.now = 0.0  # s of its own clock
         self.first: float | None = None  # s at which its first connection began
+        self.given = 0  # samples
+        self.begun: list[tuple[int, float]] = []  # (samples given before, s of its clock) of each connection
         self.outages = 0.0  # s
         self.connections = 0
         self.track: Track | None = None
@@ -74,6 +78,11 @@ class Night(Source):
     def arrival(self, second: float) -> float:
         """Monotonic time at which what was made at a second of the source's clock arrives."""
         return self.zero + second * (1 + 1e-6 * self.ppm)
+
+    def arrived(self, samples: int) -> float:
+        """Monotonic time at which the last of the first so many samples that it gave arrived."""
+        before, second = self.begun[bisect.bisect_left(self.begun, samples, key=lambda one: one[0]) - 1]
+        return self.arrival(second + (samples - before) / RATE)
 
     def blocks(self) -> Iterator[Block]:
         if self.now >= self.seconds:
@@ -87,12 +96,14 @@ class Night(Source):
             self.outages += outage
             self.now += outage
         self.connections += 1
+        self.begun.append((self.given, self.now))
         length = self.rng.uniform(0.5, 1.5) * self.connection_s
         for number in range(int(length * RATE / BLOCK)):
             if self._stopped.is_set():
                 return
             begin = (self._from + round(self.now * RATE)) % (len(self.sound) - BLOCK)
             self.now += BLOCK / RATE
+            self.given += BLOCK
             self._wait()
             samples = self.sound[begin : begin + BLOCK].reshape(-1, 1)
             yield Block(number * BLOCK, samples, RATE, self.arrival(self.now))
@@ -126,6 +137,7 @@ class Books:
         self.errors_ms: dict[str, list[float]] = {name: [] for name in nights}
         self.trouble: list[str] = []
         self._ends = dict.fromkeys(nights, 0)
+        self._gap_ends = dict.fromkeys(nights, 0)
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Tags):
@@ -135,11 +147,13 @@ class Books:
                 self.trouble.append(f"{message.stream}: a window ends at {message.end} again")
             self._ends[message.stream] = message.end
             night = self.nights[message.stream]
-            if night.first is not None and message.seq % 100 == 99:
+            in_gaps = self.in_gaps[message.stream]
+            if message.seq % 100 == 99 and message.end >= self._gap_ends[message.stream]:
                 said = datetime.datetime.fromisoformat(message.time).timestamp() - self._offset
-                self.errors_ms[message.stream].append(1000 * (said - night.arrival(night.first + message.end / RATE)))
+                self.errors_ms[message.stream].append(1000 * (said - night.arrived(message.end - in_gaps)))
         elif isinstance(message, Gap):
             self.in_gaps[message.stream] += message.end - message.start
+            self._gap_ends[message.stream] = message.end
             self.causes.add(message.cause)
         elif isinstance(message, Status):
             if message.lost != self.in_gaps[message.stream]:
@@ -149,6 +163,7 @@ class Books:
 
 def soak(hours: float, streams: int, connection_s: float, progress: Path | None = None) -> dict[str, Any]:
     """Run it; the report."""
+    few_arenas()
     sound = night()
     nights = [Night(number, sound, 3600 * hours, connection_s) for number in range(1, streams + 1)]
     settings = Settings(node="soak", publish="", gate=GATE_DBFS, overload=False, status_seconds=2.0)
