@@ -74,7 +74,7 @@ class DelayFit:
             self._marks.append((heard, self.offset))
 
     def lost(self, seconds: float) -> None:
-        """So much of the stream was no audio: its length is by this machine's clock and tells nothing of the source's."""
+        """So much of the stream was no audio: as long as this machine's clock says, not the source's."""
         self._lost += seconds
 
     @property
