@@ -4,6 +4,7 @@
 #   make test        style, types, layers and every test that is not slow: minutes
 #   make test-long   all tests
 #   make bench       benchmarks/; their figures go into docs/
+#   make docs        the site of docs/ in build/site; a dead link fails it
 #   make release     dist/: wheel, source distribution, bill of materials, checksums
 #   make clean       remove .venv and everything that was built
 # An own interpreter: make PYTHON=python3.12 ...
@@ -14,7 +15,7 @@ BIN := .venv/bin
 STAMPS := .venv/glatd-stamps
 ASKED := pyproject.toml constraints.txt scripts/install
 
-.PHONY: help demo test test-long bench check release clean
+.PHONY: help demo test test-long bench docs check release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +32,9 @@ test-long: check $(STAMPS)/node
 
 bench: $(STAMPS)/dev
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMPS)/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff check
