@@ -141,6 +141,7 @@ def _link(match: re.Match[str], source: str, of: str) -> str:
         file = file.removeprefix("docs/")
     else:
         return f"`{file}`" if text.strip("`") in (file, path) else f"{text} (`{file}`)"
+    text = text.removeprefix("docs/")
     return f"{picture}[{text}]({posixpath.relpath(file, posixpath.dirname(of) or '.')}{hash_}{anchor})"
 
 

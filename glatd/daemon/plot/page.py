@@ -13,8 +13,8 @@ from matplotlib.typing import RcKeyType
 
 from glatd.errors import ConfigError
 
-WIDTH = 9.6  # in
-DPI = 160  # a page of documentation is 800 CSS pixels wide; twice that is sharp on any screen
+WIDTH = 8.4  # in
+DPI = 180  # a page of documentation is 800 CSS pixels wide; twice that is sharp on any screen
 FORMATS = ("png", "svg", "pdf")
 INK, SOFT, FAINT, GRID = "#1d2733", "#5c6873", "#a3adb6", "#e3e8ec"
 # Told apart by those who see colours otherwise too: Tol's "bright" and "muted", darkened for thin lines on white.

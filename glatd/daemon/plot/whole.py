@@ -102,12 +102,12 @@ def _legend(axes: Axes) -> None:
     bare(axes)
     axes.set_xlim(0, WIDTH - LEFT - RIGHT)
     axes.set_ylim(0, 1)
-    axes.plot([0.0, 0.3], [0.5, 0.5], color=INK, lw=3.2, solid_capstyle="butt")
-    axes.text(0.38, 0.5, "event, from onset to end", va="center", color=SOFT)
-    axes.fill_between([2.15, 2.45], 0.25, 0.75, color=INK, alpha=0.3, lw=0)
-    axes.text(2.53, 0.5, "where the class is active", va="center", color=SOFT)
-    axes.plot([4.3, 4.6], [0.5, 0.5], color=INK, lw=0.9)
-    axes.text(4.68, 0.5, "score of the 10 s that end here", va="center", color=SOFT)
+    axes.plot([0.0, 0.25], [0.5, 0.5], color=INK, lw=3.2, solid_capstyle="butt")
+    axes.text(0.31, 0.5, "event, from onset to end", va="center", color=SOFT)
+    axes.fill_between([1.85, 2.1], 0.25, 0.75, color=INK, alpha=0.3, lw=0)
+    axes.text(2.16, 0.5, "where the class is active", va="center", color=SOFT)
+    axes.plot([3.85, 4.1], [0.5, 0.5], color=INK, lw=0.9)
+    axes.text(4.16, 0.5, "score of the 10 s that end here", va="center", color=SOFT)
 
 
 def _lane(axes: Axes, seen: Watching, index: int, colour: str) -> None:

@@ -21,7 +21,7 @@ from glatd.daemon.plot.watching import LookSeen
 from glatd.engines.manifest import Manifest
 
 LEFT, RIGHT = 1.75, 0.2  # in, margins
-SCORES = 1.85  # in
+SCORES = 1.7  # in
 BETWEEN = 0.3  # in, of the panels
 LANE, WATERFALL, ROW, SPACE = 0.185, 1.75, 0.5, 0.09  # in, heights
 OTHERS = 2  # classes beside the chosen, with the best fused scores
@@ -102,7 +102,7 @@ def _brackets(axes: Axes, look: LookSeen, manifest: Manifest, colours: dict[int,
     for rank, crop in enumerate(look.crops):
         colour = colours[crop.index]
         axes.add_patch(Rectangle((crop.start, rank + 0.1), crop.end - crop.start, 0.8, color=colour, lw=0))
-        text = shorten(f"{rank + 1}  {manifest.labels[crop.index].name}", 22)
+        text = shorten(f"{rank + 1}  {manifest.labels[crop.index].name}", 18)
         axes.text(crop.start + 0.08, rank + 0.53, text, color="white", size=7, va="center", weight="bold")
 
 

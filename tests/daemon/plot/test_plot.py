@@ -12,7 +12,7 @@ from glatd.daemon.assembly import make_engine
 from glatd.daemon.events.rehearse import rehearse
 from glatd.daemon.plot.draw import plot
 from glatd.daemon.plot.folded import Folded
-from glatd.daemon.plot.page import WIDTH, clock, style, two_lines
+from glatd.daemon.plot.page import DPI, WIDTH, clock, style, two_lines
 from glatd.daemon.plot.watching import Watching
 from glatd.daemon.plot.whole import draw_whole
 from glatd.daemon.plot.window import draw_window
@@ -108,7 +108,7 @@ def test_pictures_are_files_of_their_kind_and_the_same_each_time(
         one, two = ((tmp_path / f"{name}.{form}").read_bytes() for name in ("one", "two"))
         assert one.startswith(begins) and one == two
     width, height = struct.unpack(">II", (tmp_path / "one.png").read_bytes()[16:24])
-    assert width == round(WIDTH * 160) and 1000 < height < 2000
+    assert width == round(WIDTH * DPI) and 1000 < height < 2000
     with style():
         draw_whole(whole[0]).save(tmp_path / "whole.svg")
     assert b"<image" in (tmp_path / "whole.svg").read_bytes()
