@@ -125,6 +125,15 @@ class Manager:
             log.warning("the recording has the rules of the configuration: its replay will not know of this one")
         return rules.told(label)
 
+    def live_rules(self, name: str) -> LiveRules:
+        """The rules of a stream as they are now, to be tried with a change.
+
+        Raises:
+            ConfigError: there is no such stream.
+        """
+        with self._lock:
+            return self._live_rules(name)
+
     def reload(self) -> dict[str, Any]:
         """Read the configuration again, and do what it says of the sources; the others are not disturbed.
 

@@ -1,6 +1,6 @@
 """What was heard of a stream, noted look by look, so that other rules can be tried on it without the networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from glatd.daemon.announce import Announcer
@@ -88,7 +88,7 @@ class Noting(Decider):
         return []
 
 
-def decide(turns: Sequence[Turn], rules: Rules, manifest: Manifest, stream: str = "") -> list[Event]:
+def decide(turns: Iterable[Turn], rules: Rules, manifest: Manifest, stream: str = "") -> list[Event]:
     """What is told by these rules of what was noted: as live, but for the session."""
     clock = WallClock(0.0, manifest.geometry.rate)
     decider = Decider(Announcer("", "", stream, "", manifest, clock, None), rules)

@@ -2,8 +2,10 @@
 
 import itertools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.rows import Hole, merged
@@ -22,6 +24,15 @@ class Batch:
     next: int  # where to go on reading
     holes: tuple[Hole, ...]  # within [asked, next)
     payloads: tuple[bytes, ...]  # msgpack
+
+
+class Entry(NamedTuple):
+    """One event as it stands there."""
+
+    offset: int
+    stream: str
+    mid: str
+    payload: bytes  # msgpack
 
 
 class Reader:
@@ -44,13 +55,8 @@ class Reader:
             sqlite3.Error: it cannot be read now.
         """
         last, waiting, holes = self._journal.unwritten()  # first: what is written meanwhile is then found below
-        try:
+        with self._guarded():
             first, written, told = self._look(start)
-        except sqlite3.Error as error:
-            self.close()
-            if is_damage(error):
-                self._journal.damaged()
-            raise
         first = min([first or last + 1, *(row.offset for row in waiting[:1])])
         payloads: list[bytes] = []
         size, after = 0, start
@@ -73,14 +79,66 @@ class Reader:
             written.close()
         return Batch(first, last, after, _within(start, after, first, [*holes, *told]), tuple(payloads))
 
+    def back(self, before: int, holding: str = "") -> Iterator[Entry]:
+        """Events before an offset, newest first.
+
+        Args:
+            holding: only those that have this in them somewhere, as an id; found without unpacking.
+
+        Raises:
+            sqlite3.Error: it cannot be read now.
+        """
+        _, waiting, _ = self._journal.unwritten()
+        for row in reversed(waiting):
+            if row.offset < before and holding.encode() in row.payload:
+                yield Entry(row.offset, row.stream, row.mid, row.payload)
+        before = min([before, *(row.offset for row in waiting[:1])])
+        rows = "SELECT offset, stream, mid, payload FROM events WHERE offset < ?{} ORDER BY offset DESC"
+        with self._guarded():
+            if holding:
+                found = self._open().execute(rows.format(" AND instr(payload, ?)"), (before, holding.encode()))
+            else:
+                found = self._open().execute(rows.format(""), (before,))
+            yield from map(Entry._make, found)
+
+    def alike(self, entry: Entry) -> Iterator[bytes]:
+        """The payloads of an event, and of those behind it of the same class and stream, oldest first.
+
+        Raises:
+            sqlite3.Error: it cannot be read now.
+        """
+        _, waiting, _ = self._journal.unwritten()
+        same = entry.offset, entry.stream, entry.mid
+        after = entry.offset
+        with self._guarded():
+            for offset, payload in self._open().execute(
+                "SELECT offset, payload FROM events WHERE offset >= ? AND stream = ? AND mid = ? ORDER BY offset", same
+            ):
+                after = offset + 1
+                yield payload
+        for row in waiting:
+            if row.offset >= after and (row.stream, row.mid) == (entry.stream, entry.mid):
+                yield row.payload
+
     def close(self) -> None:
         """Close the connection."""
         if self._database is not None:
             self._database.close()
             self._database = None
 
-    def _look(self, start: int) -> tuple[int | None, sqlite3.Cursor, list[Hole]]:
-        """The oldest offset in the database, its rows from `start` on, and its holes."""
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Tell the journal of damage that is found."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.close()
+            if is_damage(error):
+                self._journal.damaged()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection, to the database that there is now."""
         if self._generation != self._journal.generation:
             self.close()
             self._generation = self._journal.generation
@@ -88,9 +146,14 @@ class Reader:
             path = self._journal.folder / NAME
             # By its URI, so that a database that is away is not made here.
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        (first,) = self._database.execute("SELECT min(offset) FROM events").fetchone()
-        told = self._database.execute("SELECT start, stop, cause FROM holes WHERE stop > ?", (start,)).fetchall()
-        rows = self._database.execute(
+        return self._database
+
+    def _look(self, start: int) -> tuple[int | None, sqlite3.Cursor, list[Hole]]:
+        """The oldest offset in the database, its rows from `start` on, and its holes."""
+        database = self._open()
+        (first,) = database.execute("SELECT min(offset) FROM events").fetchone()
+        told = database.execute("SELECT start, stop, cause FROM holes WHERE stop > ?", (start,)).fetchall()
+        rows = database.execute(
             "SELECT offset, stream, mid, payload FROM events WHERE offset >= ? ORDER BY offset", (start,)
         )
         return first, rows, [Hole(*hole) for hole in told]

@@ -98,7 +98,7 @@ def make_outlet(
     kept, blank = settings
     rate, labels = manifest.geometry.rate, manifest.labels
     veil = None
-    if blank.speech and _named(name, blank.streams) and (clips is not None or recording is not None):
+    if is_veiled(name, blank) and (clips is not None or recording is not None):
         rule = Blank(classes(blank.labels, labels, "blank.labels"), blank.threshold, round(blank.margin * rate))
         veil = Veil(rule, manifest.geometry)
     cutter = None
@@ -133,6 +133,11 @@ def kept_mids(kept: ClipSettings, labels: Sequence[LabelEntry]) -> frozenset[str
     """
     meant = classes(kept.labels, labels, "clips.labels") if kept.labels else range(len(labels))
     return frozenset(labels[index].mid for index in meant)
+
+
+def is_veiled(stream: str, blank: BlankSettings) -> bool:
+    """Whether a stream's speech must not leave memory."""
+    return blank.speech and _named(stream, blank.streams)
 
 
 def _named(name: str, globs: Sequence[str]) -> bool:

@@ -24,16 +24,21 @@ class Refused(Exception):
         self.status = status
 
 
-def query(request: Request, *known: str) -> dict[str, str]:
+def query(request: Request, *known: str, twice: Collection[str] = ()) -> dict[str, str]:
     """The words behind the `?`, each at most once; those without a value are left out.
+
+    Args:
+        twice: keys that may come more than once, and are left out here.
 
     Raises:
         Refused: a key that is not known, or that comes twice.
     """
     found: dict[str, str] = {}
     for key, value in request.query_params.multi_items():
+        if key in twice:
+            continue
         if key not in known:
-            raise Refused(400, f"unknown key {key[:60]!r}; there are: {', '.join(known) or 'none'}")
+            raise Refused(400, f"unknown key {key[:60]!r}; there are: {', '.join([*known, *twice]) or 'none'}")
         if key in found:
             raise Refused(400, f"the key {key!r} comes twice; give it once")
         if value:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 import time
@@ -33,9 +34,10 @@ def bind(address: tuple[str, int]) -> socket.socket:
             address, family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=64, reuse_port=False
         )
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigError(
-            f"cannot serve the dashboard on http://{host}:{port}: {error.strerror}; stop the other program, or choose "
-            "another port under web.address"
+            f"cannot serve the dashboard on http://{host}:{port}: {why}; stop the other program, or choose another "
+            "port under web.address"
         ) from error
 
 

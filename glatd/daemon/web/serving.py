@@ -6,18 +6,22 @@ from pathlib import Path
 
 from glatd.daemon.assembly import Assembly
 from glatd.daemon.clock import rfc3339
+from glatd.daemon.journal.journal import Journal
 from glatd.daemon.loop import Loop
 from glatd.daemon.manage import Manager
 from glatd.daemon.metrics.address import read_address
 from glatd.daemon.web.access import Doorman, read_token
-from glatd.daemon.web.app import Api, make_app
+from glatd.daemon.web.api import Api
+from glatd.daemon.web.app import make_app
 from glatd.daemon.web.board import Board
 from glatd.daemon.web.feed import Feed
 from glatd.daemon.web.live import Live
 from glatd.daemon.web.pages import Pages
+from glatd.daemon.web.past import JournalPast, Past, RunPast
 from glatd.daemon.web.server import DashboardServer, bind
 from glatd.daemon.web.spectrogram import mel_hz, scale_of
 from glatd.daemon.web.state import State
+from glatd.daemon.web.verdicts import Verdicts
 
 ALIVE_S = 5.0  # between two signs of life, so that a page knows a dead connection
 
@@ -35,11 +39,18 @@ class Dashboard:
         token = read_token(Path(web.token)) if web.token else ""
         sizes = assembly.engine.sizes
         self.feed = Feed(loop.tracks, sizes.hop)
-        self._board = Board(self.feed, assembly.engine.manifest, scale_of(assembly.engine))
-        state = State(loop, self._board, settings, assembly.session, mel_hz(assembly.engine))
+        self._board = board = Board(self.feed, assembly.engine.manifest, scale_of(assembly.engine), settings.hop)
+        verdicts = Verdicts(Path(settings.journal) if settings.journal else None)
+        journal = assembly.journal
+
+        def past() -> Past:
+            return JournalPast(journal) if isinstance(journal, Journal) else RunPast(lambda: tuple(board.events))
+
+        state = State(loop, board, settings, assembly.session, mel_hz(assembly.engine))
         bound = bind(address)
         doorman = Doorman(token, bound.getsockname()[1])
-        app = make_app(Api(state, doorman), Live(self._board, state, doorman), Pages(), address[0], web.origins)
+        self._api = Api(settings, board, state, doorman, manager, past, verdicts)
+        app = make_app(self._api, Live(board, state, doorman), Pages(), address[0], web.origins)
         loop.sinks = [*loop.sinks, self.feed]
         loop.saw = self.feed.saw
         self._server = DashboardServer(bound, app, self._begin)
@@ -52,6 +63,7 @@ class Dashboard:
     def close(self) -> None:
         """Serve no more."""
         self.feed.wake = lambda: None
+        self._api.close()
         self._server.close()
 
     def _begin(self, own: asyncio.AbstractEventLoop) -> None:
