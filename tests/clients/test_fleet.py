@@ -320,7 +320,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_hub_of_the_documentation_reads(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
-    (settings,) = re.findall(r"```\n(out = .*?)```", text, re.S)
+    (settings,) = re.findall(r"```toml\n(out = .*?)```", text, re.S)
     (tmp_path / "hub.toml").write_text(settings)
     read = read_hub(tmp_path / "hub.toml")
     assert [box.answer for box in read.box] == ["tcp://0.0.0.0:5561", "tcp://0.0.0.0:5562"]
