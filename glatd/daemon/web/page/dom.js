@@ -57,6 +57,7 @@ export function say(element, text) {
 export function keep(list, keys, make) {
   const there = new Map([...list.children].map((child) => [child.dataset.key, child]));
   const wanted = new Set(keys);
+  const focused = document.activeElement;
   for (const [key, child] of there) if (!wanted.has(key)) child.remove();
   let before = list.firstElementChild;
   const kept = new Map();
@@ -70,5 +71,7 @@ export function keep(list, keys, make) {
     else list.insertBefore(child, before);
     kept.set(key, child);
   }
+  // An element that is moved loses the focus.
+  if (list.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
   return kept;
 }

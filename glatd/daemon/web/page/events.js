@@ -82,14 +82,15 @@ export class EventList {
     const part = (name) => item.querySelector(`.event-${name}`);
     const { onset, end } = momentsOf(row);
     const back = row.phase === "retract";
+    const going = Number.isNaN(end) && !back && row.session === this.store.session;
     say(part("time"), moment(onset));
     say(part("label"), row.label);
     if (this.options.stream) say(part("stream"), row.stream);
-    say(part("span"), back ? "taken back" : Number.isNaN(end) ? "goes on" : span(lengthOf(row)));
+    say(part("span"), back ? "taken back" : Number.isNaN(end) ? (going ? "goes on" : "no end told") : span(lengthOf(row)));
     say(part("peak"), score(row.peak));
     part("bar").firstChild.style.setProperty("width", `${100 * row.peak}%`);
     item.dataset.phase = row.phase;
-    item.dataset.going = String(Number.isNaN(end) && !back && row.session === this.store.session);
+    item.dataset.going = String(going);
     item.dataset.said = row.verdict ?? "";
     this.verdicts.mark(item, row);
     this.open.get(row.id)?.update(row);

@@ -56,7 +56,7 @@ export class Evidence {
         gauge("together", evidence.fused, "fused")),
       facts(
         ["onset", moment(onset)],
-        ["end", Number.isNaN(end) ? "goes on" : moment(end)],
+        ["end", Number.isNaN(end) ? this.endless(row) : moment(end)],
         ["lasted", Number.isNaN(end) ? null : span(lengthOf(row))],
         ["peak", score(row.peak)],
         ["mean", score(row.mean)],
@@ -68,6 +68,12 @@ export class Evidence {
     this.note.hidden = !this.verdicts.may || !row.verdict;
     if (document.activeElement !== this.note) this.note.value = row.note ?? "";
     this.hear();
+  }
+
+  /** Words for an event that has no end. */
+  endless(row) {
+    if (row.phase === "retract") return "taken back";
+    return row.session === this.store.session ? "goes on" : "none told: the daemon was started again";
   }
 
   /** The clip, where there is one and this browser may hear it. */

@@ -4,7 +4,7 @@ import { fill, h, keep, say } from "./dom.js";
 import { facts } from "./evidence.js";
 import { count, level, many, span } from "./format.js";
 
-const COLUMNS = ["Source", "State", "Level", "Heard", "Lost", "Late", "Windows", "Left out", "Opened", "Clock", "What is wrong"];
+const COLUMNS = ["Source", "State", "What is wrong", "Level", "Heard", "Lost", "Late", "Windows", "Left out", "Opened", "Clock"];
 
 export class Health {
   /** @param {App} app */
@@ -20,13 +20,13 @@ export class Health {
     this.element = h("div.health", {},
       h("div.title-line", {}, h("h1", {}, "Health")),
       this.trouble,
+      h("section", { "aria-labelledby": "sources-title" }, h("h2", { id: "sources-title" }, "Sources"),
+        h("div.scroll", { tabIndex: 0, role: "region", "aria-label": "Sources" },
+          h("table.sources", {}, h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name)))), this.body))),
       h("div.columns", {},
         h("section", { "aria-labelledby": "node-title" }, h("h2", { id: "node-title" }, "Node"), this.node),
         h("section", { "aria-labelledby": "engine-title" }, h("h2", { id: "engine-title" }, "Engine"), this.engine),
-        h("section", { "aria-labelledby": "page-title" }, h("h2", { id: "page-title" }, "This page"), this.page)),
-      h("section", { "aria-labelledby": "sources-title" }, h("h2", { id: "sources-title" }, "Sources"),
-        h("div.scroll", { tabIndex: 0, role: "region", "aria-label": "Sources" },
-          h("table.sources", {}, h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name)))), this.body))));
+        h("section", { "aria-labelledby": "page-title" }, h("h2", { id: "page-title" }, "This page"), this.page)));
     this.ends = [
       this.store.on("streams", () => this.drawSources()),
       this.store.on("tags", ({ stream, level_dbfs: dbfs }) => this.loud(stream, dbfs)),

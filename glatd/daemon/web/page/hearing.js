@@ -8,7 +8,10 @@ import { colour, onTheme } from "./theme.js";
 import { Sheet } from "./sheet.js";
 
 const WAIT_MS = 120; // after the last movement, before the daemon is asked
+const AGAIN_MS = 1500; // after an event ended
 const STEPS = { ArrowUp: 0.01, ArrowRight: 0.01, ArrowDown: -0.01, ArrowLeft: -0.01, PageUp: 0.1, PageDown: -0.1 };
+const LOWEST = 0.1; // below it the daemon remembers no scores
+const OTHERS = [["off", "ends below", 0.01, 1], ["hold", "pause, s", 0.1, 600], ["min_duration", "at least, s", 0.1, 600], ["cooldown", "cooldown, s", 1, 86_400]];
 const LANE = 14; // CSS pixels of a row of bars
 const LEFT = 38; // as of the plot
 const SHOWN = 8; // of what would have been told, as text
@@ -26,7 +29,7 @@ export class Hearing {
     this.value = 0.5;
     this.answer = null;
     this.line = h("div.threshold", {
-      role: "slider", tabIndex: 0, "aria-orientation": "vertical", "aria-valuemin": "0.01", "aria-valuemax": "1",
+      role: "slider", tabIndex: 0, "aria-orientation": "vertical", "aria-valuemin": String(LOWEST), "aria-valuemax": "1",
       onkeydown: (event) => this.onKey(event),
       onpointerdown: (event) => this.onDown(event),
     }, (this.tag = h("span.threshold-tag.tabular")));
@@ -44,7 +47,11 @@ export class Hearing {
     this.copy = h("button.small", { type: "button", onclick: () => this.onCopy() }, "Copy");
     this.back = h("button.small", { type: "button", onclick: () => this.reset() }, "As it is");
     this.lines = h("div.toml-box", { hidden: true }, h("div.toml-head", {}, h("span.soft", {}, "For glatd.toml"), this.copy), this.toml);
-    this.element = h("div.hearing", {}, this.canvas, h("div.hearing-line", {}, this.words, this.back), this.list, this.lines);
+    this.others = OTHERS.map(([key, word, step, most]) => h("input", { type: "number", name: key, min: "0", max: String(most),
+      step: String(step), placeholder: "as it is", "aria-label": word, oninput: () => this.set(this.value) }));
+    const more = h("details.others", {}, h("summary", {}, "Other keys of the rule"), h("div.search", {},
+      this.others.map((input, at) => h("label.field", {}, h("span", {}, OTHERS[at][1]), input))));
+    this.element = h("div.hearing", {}, this.canvas, h("div.hearing-line", {}, this.words, this.back), this.list, more, this.lines);
     this.forget = onTheme(() => this.draw());
     timeline.onBuild = (plot) => {
       plot.over.append(this.line);
@@ -78,13 +85,14 @@ export class Hearing {
     if (label) this.reset();
   }
 
-  /** Back to the threshold as it is. */
+  /** Back to the rule as it is. */
   reset() {
+    for (const input of this.others) input.value = "";
     this.set(this.actual);
   }
 
   set(value) {
-    this.value = Math.min(1, Math.max(0.01, Math.round(value * 100) / 100));
+    this.value = Math.min(1, Math.max(LOWEST, Math.round(value * 100) / 100));
     this.place();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(), WAIT_MS);
@@ -98,13 +106,21 @@ export class Hearing {
     say(this.tag, `${this.label} ≥ ${score(this.value)}`);
     this.line.setAttribute("aria-label", `Threshold of ${this.label}`);
     this.line.setAttribute("aria-valuenow", score(this.value));
+    this.line.setAttribute("aria-valuetext", `${this.label} from ${score(this.value)} on`);
     this.line.dataset.low = String(this.value > 0.85);
+  }
+
+  /** Something was told of the stream: what would have been is another answer now. */
+  onEvent(row) {
+    if (!this.label || (row.phase !== "end" && row.phase !== "retract")) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), AGAIN_MS);
   }
 
   onKey(event) {
     const step = STEPS[event.key];
     if (step) this.set(this.value + step);
-    else if (event.key === "Home") this.set(0.01);
+    else if (event.key === "Home") this.set(LOWEST);
     else if (event.key === "End") this.set(1);
     else if (event.key === "Escape") this.reset();
     else return;
@@ -132,6 +148,7 @@ export class Hearing {
     this.asking?.abort();
     const asking = (this.asking = new AbortController());
     const asked = { stream: this.name, label: this.label, threshold: this.value };
+    for (const { name, value } of this.others) if (value !== "") asked[name] = Number(value);
     try {
       const answer = await post("/api/rehearse", asked, asking.signal);
       if (asking.signal.aborted) return;
@@ -168,8 +185,9 @@ export class Hearing {
       event.fresh && h("b", {}, " new"))),
     would.length > SHOWN && h("li.soft", {}, `and ${many(would.length - SHOWN, "earlier one")}`));
     this.toml.textContent = toml ?? "";
-    this.lines.hidden = !toml || threshold === this.actual;
-    this.back.hidden = threshold === this.actual;
+    const same = threshold === this.actual && this.others.every(({ value }) => value === "");
+    this.lines.hidden = !toml || same;
+    this.back.hidden = same;
   }
 
   async onCopy() {
@@ -217,4 +235,4 @@ export class Hearing {
   }
 }
 
-const times = (number) => (number === 0 ? "never" : number === 1 ? "once" : `${number} times`);
+const times = (number) => (number === 0 ? "never" : number === 1 ? "once" : number === 2 ? "twice" : `${number} times`);

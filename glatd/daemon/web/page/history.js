@@ -31,7 +31,8 @@ export class History {
       h("form.search", { role: "search", onsubmit: (event) => event.preventDefault() },
         field("text", "Search", { type: "search", placeholder: "class or stream" }),
         select("stream", "Stream", [["", "all"]]),
-        field("label", "Class", { type: "text", list: "all-labels", placeholder: "any" }),
+        // A class that is half typed is none: it is asked for when it is whole.
+        field("label", "Class", { type: "text", list: "all-labels", placeholder: "any", oninput: null, onchange: change }),
         field("since", "From", { type: "datetime-local" }),
         field("until", "Until", { type: "datetime-local" }),
         field("min_peak", "Peak at least", { type: "number", min: "0", max: "1", step: "0.05", placeholder: "0" }),

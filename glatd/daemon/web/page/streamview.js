@@ -42,7 +42,11 @@ export class StreamView {
       this.store.on("streams", () => this.update()),
       this.store.on("tags", (tags) => tags.stream === name && this.heard(tags)),
       this.store.on("scores", (scores) => this.timeline.take(scores)),
-      this.store.on("event", (row) => row.stream === name && this.events.take([row])),
+      this.store.on("event", (row) => {
+        if (row.stream !== name) return;
+        this.events.take([row]);
+        this.hearing.onEvent(row);
+      }),
       this.store.on("hello", () => this.begin()),
       this.store.on("access", () => this.update()),
       onTheme(() => {
@@ -87,6 +91,7 @@ export class StreamView {
       this.seconds = s;
       void this.reload();
     });
+    this.looks = h("p.unseen");
     this.chips = h("ul.chips", { "aria-label": "Classes that are drawn" });
     this.adding = h("input.add", { type: "text", list: "all-labels", placeholder: "Add a class", "aria-label": "Add a class",
       onchange: () => this.onAdd(), onkeydown: (event) => event.key === "Escape" && this.adding.blur() });
@@ -97,7 +102,7 @@ export class StreamView {
       h("div.title-line", {}, h("h1", {}, this.dot, this.name), this.state, this.loud, this.trouble, h("span.push"), this.listening),
       h("section.picture", { "aria-label": "Waterfall" },
         h("div.tools", {}, across, this.hold, this.scale.element, h("span.push"), this.waterfall.readout),
-        this.waterfall.canvas),
+        this.waterfall.canvas, this.looks),
       h("section.scores", { "aria-labelledby": "scores-title" },
         h("div.tools", {}, h("h2", { id: "scores-title" }, "What does it hear"), spans),
         h("div.tools", {}, this.chips, this.adding),
@@ -205,6 +210,7 @@ export class StreamView {
 
   heard(tags) {
     say(this.loud, level(tags.level_dbfs));
+    say(this.looks, `Looked at twice in the last 10 s for: ${[...new Set(tags.crops.map((crop) => crop.label))].join(", ") || "nothing"}.`);
     if (!this.labels.length && tags.tags.length) {
       this.choose_();
       this.watch();

@@ -8,6 +8,7 @@ import { colour, onTheme } from "./theme.js";
 
 export const MOST_LABELS = 6;
 const HEIGHT = 190; // CSS pixels
+const LEAST_S = 60; // that are drawn, however little is remembered
 const HOLE_S = 5; // without a score, where the line is broken
 const LEFT = 38; // as of the waterfall above it
 
@@ -82,10 +83,11 @@ export class Timeline {
     if (draw) this.refresh();
   }
 
-  /** s since 1970 at both ends. */
+  /** s since 1970 at both ends: no more than is remembered, and not less than a minute. */
   range() {
     const end = this.times.at(-1) ?? Date.now() / 1000;
-    return [end - this.seconds(), end];
+    const first = this.times[0] ?? end;
+    return [Math.max(end - this.seconds(), Math.min(first, end - LEAST_S)), end];
   }
 
   /** As uPlot wants it: times, then values; nulls where nothing was heard. */

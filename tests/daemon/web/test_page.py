@@ -1,0 +1,274 @@
+"""The dashboard in a real browser: what it shows of sixteen streams, by mouse and keys, and when the daemon goes."""
+
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra dev")
+pytest.importorskip("starlette", reason="needs the extra web")
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.daemon.web.browsing import CHROMIUM, OUTAGE, PATIENCE_MS, Box, Tab, boxed, chromium
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium; .ci/run names the package"),
+    pytest.mark.timeout(300),
+]
+STREAMS = 16
+# Whether a canvas holds a picture: how many different colours it has among some of its pixels.
+COLOURS = """(selector) => {
+    const canvas = document.querySelector(selector);
+    if (!canvas || !canvas.width) return 0;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const pixels = new Uint32Array(data.buffer), found = new Set();
+    for (let at = 0; at < pixels.length; at += 97) found.add(pixels[at]);
+    return found.size > 12 && found.size;
+}"""
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A daemon with sixteen streams, in each of which a dog barks."""
+    with boxed(tmp_path_factory.mktemp("box"), STREAMS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def tab(browser: Browser, box: Box) -> Iterator[Tab]:
+    """A page in which nothing may go wrong."""
+    made = Tab(browser, box)
+    yield made
+    made.close()
+    assert not made.wrong
+
+
+@pytest.fixture
+def phone(browser: Browser, box: Box) -> Iterator[Tab]:
+    """The same on a telephone."""
+    made = Tab(browser, box, 360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
+    yield made
+    made.close()
+    assert not made.wrong
+
+
+def first_event(page: Page) -> None:
+    """Wait until a bark was told."""
+    page.locator(".event", has_text="Dog").first.wait_for(timeout=PATIENCE_MS)
+
+
+def test_overview_shows_every_stream_and_what_it_hears(tab: Tab) -> None:
+    page = tab.show()
+    expect(page.locator(".stream")).to_have_count(STREAMS)
+    assert page.title() == "Streams · edge-1 · glatd"
+    expect(page.locator(".sum")).to_contain_text(f"{STREAMS} of {STREAMS} live", timeout=PATIENCE_MS)
+    expect(page.locator(".stream .tags li").first).to_be_visible(timeout=PATIENCE_MS)
+    tab.until(COLOURS, ".strip")
+    first_event(page)
+    # Levels follow the sound, on a page that is not touched.
+    told = page.locator(".level-text").first.inner_text()
+    tab.until("(told) => document.querySelector('.level-text').textContent !== told", told)
+    # All sixteen are on this screen, and so all are asked for.
+    tab.until("() => document.querySelectorAll('.strip').length === 16")
+    assert {len(asked["watch"]["streams"]) for asked in tab.asked} >= {STREAMS}
+
+
+def test_stream_shows_looks_scores_and_events(tab: Tab) -> None:
+    page = tab.show("stream/mic-03")
+    expect(page.locator("h1")).to_have_text("mic-03")
+    tab.until(COLOURS, ".waterfall")
+    looked = tab.until("() => document.querySelector('.picture .unseen').textContent.match(/for: (?!nothing).+/)?.[0]")
+    assert looked
+    expect(page.locator(".now li").first).to_be_visible(timeout=PATIENCE_MS)
+    first_event(page)
+    # The classes that are drawn have scores, and their lines grow.
+    expect(page.locator(".chip-value").first).to_have_text(re.compile(r"0\.\d\d"), timeout=PATIENCE_MS)
+    tab.until(COLOURS, ".plot canvas")
+    assert tab.asked[-1]["watch"]["streams"] == ["mic-03"]
+    assert tab.asked[-1]["watch"]["labels"]
+    # A held picture stands still, and goes on.
+    page.locator(".waterfall").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Let it run")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Hold")).to_be_visible()
+
+
+def test_a_threshold_that_is_moved_tells_what_would_have_been_told(tab: Tab) -> None:
+    page = tab.show("stream/mic-02")
+    first_event(page)
+    page.get_by_label("Add a class").fill("Dog")
+    page.get_by_label("Add a class").press("Enter")
+    line = page.get_by_role("slider", name="Threshold of Dog")
+    words = page.locator(".verdict-line")
+    expect(words).to_contain_text("At 0.50, Dog would have been told", timeout=PATIENCE_MS)
+    expect(page.locator(".toml-box")).to_be_hidden()
+    handle = line.bounding_box()
+    assert handle is not None
+    at = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    page.mouse.move(*at)
+    page.mouse.down()
+    page.mouse.move(at[0], at[1] - 90, steps=6)
+    page.mouse.up()
+    dragged = float(line.get_attribute("aria-valuenow") or 0)
+    assert dragged > 0.7
+    expect(words).to_contain_text(f"At {dragged:.2f}, Dog", timeout=PATIENCE_MS)
+    line.focus()
+    page.keyboard.press("End")
+    expect(words).to_contain_text("At 1.00, Dog would have been told never", timeout=PATIENCE_MS)
+    expect(page.locator(".toml")).to_contain_text("on = 1")
+    expect(page.locator(".toml")).to_contain_text('labels = ["Dog"]')
+    page.keyboard.press("Home")
+    expect(words).to_contain_text(
+        re.compile(r"At 0\.10, Dog would have been told (once|twice|\d+ times)"), timeout=PATIENCE_MS
+    )
+    page.keyboard.press("Escape")
+    expect(line).to_have_attribute("aria-valuenow", "0.50")
+
+
+def test_a_verdict_asks_for_the_token_once_and_is_kept(tab: Tab) -> None:
+    page = tab.show()
+    first_event(page)
+    row = page.locator(".event", has_text="Dog").last
+    key = row.get_attribute("data-key")
+    row = page.locator(f'.event[data-key="{key}"]')
+    row.get_by_role("button", name="Confirm").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Token").fill("not it")
+    dialog.get_by_role("button", name="Log in").click()
+    expect(dialog.get_by_role("alert")).not_to_be_empty()
+    tab.wrong.clear()  # the browser tells of every answer that is no 200
+    dialog.get_by_label("Token").fill(tab.box.token)
+    dialog.get_by_role("button", name="Log in").click()
+    expect(dialog).to_have_count(0)
+    expect(row.get_by_role("button", name="Confirm")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE_MS)
+    assert f'"{key}"' in str(tab.box.get("/api/verdicts.json", True)).replace("'", '"')
+    assert "\tDog" in tab.box.get("/api/verdicts.tsv", True)
+    # The evidence, with a note that is text whatever it looks like, and the clip, which it may hear now.
+    row.locator(".event-head").click()
+    expect(row.locator(".gauge")).to_have_count(3)
+    note = row.get_by_label("Note")
+    note.fill("<img src=x onerror=alert(1)> next door's")
+    note.press("Enter")
+    expect(row.locator(".phases li").first).to_be_visible()
+    row.get_by_role("button", name="Reject").click()
+    expect(row.get_by_role("button", name="Reject")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE_MS)
+    expect(row.get_by_role("button", name="Confirm")).to_have_attribute("aria-pressed", "false")
+    page.goto(f"{tab.box.address}/#/events")
+    page.get_by_label("Verdict").select_option("rejected")
+    expect(page.locator(".event")).to_have_count(1, timeout=PATIENCE_MS)
+    page.locator(".event-head").click()
+    expect(page.get_by_label("Note")).to_have_value("<img src=x onerror=alert(1)> next door's")
+
+
+def test_history_is_searched_and_paged(tab: Tab) -> None:
+    page = tab.show()
+    page.wait_for_function("() => document.querySelectorAll('.event').length >= 12", timeout=PATIENCE_MS)
+    page = tab.show("events")
+    page.wait_for_function("() => document.querySelectorAll('.event').length >= 12", timeout=PATIENCE_MS)
+    page.get_by_label("Stream").select_option("mic-05")
+    tab.until("""() => { const rows = [...document.querySelectorAll('.event .event-stream')];
+        return rows.length && rows.every((row) => row.textContent === 'mic-05'); }""")
+    page.get_by_label("Search").fill("no such sound")
+    expect(page.locator(".empty")).to_have_text("No event is like that.", timeout=PATIENCE_MS)
+    page.get_by_label("Search").fill("dog")
+    expect(page.locator(".event").first).to_contain_text("Dog", timeout=PATIENCE_MS)
+    row = page.locator(".event").first
+    row.locator(".event-head").click()
+    expect(row.locator(".gauge").first).to_contain_text("whole 10 s")
+
+
+def test_everything_can_be_done_by_keyboard(tab: Tab) -> None:
+    page = tab.show()
+    expect(page.locator(".stream")).to_have_count(STREAMS)
+    page.keyboard.press("Tab")
+    expect(page.locator("#skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Everywhere")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator(".stream-name").nth(1)).to_be_focused()
+    ring = page.locator(".stream").nth(1).evaluate("(element) => getComputedStyle(element).outlineStyle")
+    assert ring == "solid"
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("mic-02")
+    page.keyboard.press("]")
+    expect(page.locator("h1")).to_have_text("mic-03")
+    first_event(page)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator(".evidence")).to_be_visible()
+    page.keyboard.press("h")
+    expect(page.locator("h1")).to_have_text("Health")
+    expect(page.locator(".sources tbody tr")).to_have_count(STREAMS)
+    page.keyboard.press("e")
+    expect(page.locator("h1")).to_have_text("Events")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.keyboard.type("oh")  # letters are letters in a field
+    expect(page.get_by_label("Search")).to_have_value("oh")
+
+
+def test_themes_are_light_dark_and_the_systems(tab: Tab) -> None:
+    page = tab.show()
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    seen = {page.evaluate(background)}
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    seen.add(page.evaluate(background))
+    assert len(seen) == 2
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize("view", ["", "stream/mic-01", "events", "health"])
+def test_a_telephone_is_wide_enough(phone: Tab, view: str) -> None:
+    page = phone.show(view)
+    page.locator(".stream, .event, .sources tbody tr, .now li").first.wait_for(timeout=PATIENCE_MS)
+    assert page.evaluate(WIDER) == 0
+    if not view:
+        # Only what is on the screen is asked for.
+        phone.until(COLOURS, ".strip")
+        assert 0 < len(phone.asked[-1]["watch"]["streams"]) < STREAMS
+    if view == "events":
+        page.locator(".event-head").first.tap()
+        expect(page.locator(".evidence").first).to_be_visible()
+        assert page.evaluate(WIDER) == 0
+
+
+def test_a_lost_daemon_is_told_and_comes_back_without_a_reload(tab: Tab) -> None:
+    page = tab.show("health")
+    session = tab.box.get("/api/state")["session"]
+    expect(page.locator(".page-facts")).to_contain_text(session)
+    page.evaluate("window.same = true")
+    tab.box.stop(signal.SIGKILL)
+    expect(page.locator("#link")).to_have_attribute("data-state", "lost", timeout=PATIENCE_MS)
+    expect(page.locator("#notice")).to_contain_text("trying again")
+    tab.box.start()
+    expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+    again = tab.box.get("/api/state")["session"]
+    assert again != session
+    expect(page.locator(".page-facts")).to_contain_text(again, timeout=PATIENCE_MS)
+    page.keyboard.press("o")
+    expect(page.locator(".stream")).to_have_count(STREAMS)
+    tab.until(COLOURS, ".strip")
+    # What was told before the restart is in the journal.
+    first_event(page)
+    assert page.evaluate("window.same")
+    tab.wrong[:] = [text for text in tab.wrong if not text.startswith(OUTAGE)]
