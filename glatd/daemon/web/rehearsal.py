@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from glatd.daemon.calibrate.thresholds import LOWEST
 from glatd.daemon.events.rules import Rules, classes_meant
 from glatd.daemon.events.settings import KEYS, RuleSettings
-from glatd.daemon.events.tape import Lost, decide
+from glatd.daemon.events.tape import Ended, Lost, decide
 from glatd.daemon.live_rules import LOWER, LiveRules, read_value
 from glatd.daemon.web.asking import Refused, text_of
 from glatd.daemon.web.kept import Turns, played
@@ -18,6 +19,7 @@ from glatd.labels import ancestors
 from glatd.messages import Event
 
 OTHERS = tuple(key for key in KEYS if key != "on")
+GOES_ON = "goes on"  # cause of an end that is none
 FIELDS = ("stream", "label", "threshold", *OTHERS)
 
 
@@ -101,12 +103,20 @@ def rehearse(
     # What is in the first window that is remembered may have begun before it.
     first = windows[0].start if whole else windows[0].end
     mids = {manifest.labels[index].mid for index in meant}
+    # Ended, so that its peak is told.
+    heard = chain(played(turns, manifest, step), [Ended(GOES_ON)])
+    again = decide(heard, limited, manifest, trial.stream)
     fired, actual = (
         [span(story) for story in told([event for event in heard if event.mid in mids]) if story.last.onset >= first]
-        for heard in (decide(played(turns, manifest, step), limited, manifest, trial.stream), events)
+        for heard in ([_going_on(event) for event in again], events)
     )
     seconds = (windows[-1].end - max(0, first)) / manifest.geometry.rate
     return {"fired": fired, "actual": actual, "seconds": round(seconds, 2), "toml": as_toml(rule)}
+
+
+def _going_on(event: Event) -> Event:
+    """What only the end of what is remembered has ended goes on."""
+    return replace(event, offset_time=None, phase="update") if event.cause == GOES_ON else event
 
 
 def as_toml(rule: RuleSettings) -> str:

@@ -27,7 +27,7 @@ def sound(number: int, **changes: Any) -> list[Event]:
     """Start, update and end of a sound a minute, the dog's or the truck's."""
     mid, label = (TRUCK, "Truck") if number % 3 == 0 else ("/m/0bt9lr", "Dog")
     made = []
-    for phase, after in (("start", 0), ("update", 5), ("end", 9)):
+    for phase, after in (("start", 0), ("update", 65), ("end", 69)):
         time = (NOON + timedelta(minutes=number, seconds=after)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         one = event(number, phase, f"{number:020x}", "yard" if number % 2 else "gate", mid)
         made.append(replace(one, label=label, time=time, onset_at=time, peak=number / 100, **changes))
