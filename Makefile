@@ -3,6 +3,7 @@
 #   make demo        tag a recording that comes with the repo, live in the terminal (no torch)
 #   make test        style, types, layers and every test that is not slow: minutes
 #   make test-long   all tests
+#   make test-ray    those of glatd archive on a Ray cluster of two nodes; installs Ray, 360 MB, which the others skip
 #   make bench       benchmarks/; their figures go into docs/
 #   make docs        the site of docs/ in build/site; a dead link fails it
 #   make release     dist/: wheel, source distribution, bill of materials, checksums
@@ -15,7 +16,7 @@ BIN := .venv/bin
 STAMPS := .venv/glatd-stamps
 ASKED := pyproject.toml constraints.txt scripts/install
 
-.PHONY: help demo test test-long bench docs check release clean
+.PHONY: help demo test test-long test-ray bench docs check release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +30,10 @@ test: check $(STAMPS)/node
 
 test-long: check $(STAMPS)/node
 	$(BIN)/pytest
+
+# By itself: few want so much for it.
+test-ray: $(STAMPS)/ray
+	$(BIN)/pytest tests/daemon/archive/test_cluster.py
 
 bench: $(STAMPS)/dev
 	$(BIN)/python -m benchmarks
@@ -61,4 +66,7 @@ $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
 
 $(STAMPS)/dev: $(ASKED) | $(BIN)/python
-	$(BIN)/python scripts/install train dev release metrics web top plot docs mqtt webhook apprise nats
+	$(BIN)/python scripts/install train dev release metrics web top plot archive docs mqtt webhook apprise nats
+
+$(STAMPS)/ray: $(STAMPS)/dev $(ASKED) | $(BIN)/python
+	$(BIN)/python scripts/install dev archive ray

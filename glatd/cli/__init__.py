@@ -5,6 +5,7 @@ import sys
 import click
 
 import glatd
+from glatd.cli.archive import archive
 from glatd.cli.bridge import bridge
 from glatd.cli.decide import calibrate, explain
 from glatd.cli.engine import engine
@@ -37,6 +38,7 @@ for command in (
     replay,
     listen,
     top,
+    archive,
     control,
     bridge,
     hub,
