@@ -10,6 +10,7 @@ LONGEST_CLIP = 3600.0  # s
 LONGEST_MARGIN = 10.0  # s
 # Of the hop, with a blank rule: a sample waits for its verdict for 6 s of the 10 that are held.
 LONGEST_HOP_TO_BLANK = 3.84  # s
+SPEECH = ("Speech", "Shout", "Whispering", "Chatter", "Hubbub, speech noise, speech babble")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class ClipSettings:
 class BlankSettings:
     """[blank]: where somebody speaks, no audio is written, neither to clips nor to recordings."""
 
-    speech: bool = False
-    labels: tuple[str, ...] = ("Speech", "Shout", "Whispering", "Chatter", "Hubbub, speech noise, speech babble")
+    speech: bool = False  # true: no audio of people who speak is written
+    labels: tuple[str, ...] = SPEECH  # what counts as speech, with all that stands below it in the ontology
     threshold: float = 0.2  # score or activation of any of these, from which it is speech
     margin: float = 0.5  # s that are not written on either side of it
     streams: tuple[str, ...] = ("*",)  # globs
