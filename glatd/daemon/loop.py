@@ -181,6 +181,8 @@ class Loop:
     def _answer(self) -> None:
         for _ in range(len(self._asked)):  # what is asked meanwhile has its turn in the next pass
             function, future = self._asked.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue  # whoever asked waits no more; from here on he cannot take it back
             try:
                 future.set_result(function())
             except Exception as error:

@@ -167,6 +167,7 @@ def test_streams_can_be_added_muted_and_removed_by_name(engine: Engine) -> None:
 
     messages: list[Message] = []
     loop = assembly.loop([track("a", 60)], [messages.append], live=True)
+    assert loop.ask(lambda: None).cancel()  # whoever waits no more is no trouble
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
