@@ -13,7 +13,8 @@ from glatd.daemon.web.asking import Refused
 from glatd.daemon.web.board import Board
 from glatd.messages import to_map
 
-PATIENCE_S = 2.0  # for the loop to answer between two passes
+PATIENCE_S = 2.0  # for the loop to answer between two passes; then the rules of last time have to do
+FIRST_S = 20.0  # for its first answer: engines warm up, and a page is opened on a box at full load too
 
 
 class State:
@@ -26,6 +27,7 @@ class State:
 
     def __init__(self, loop: Loop, board: Board, settings: Settings, session: str, mel_hz: list[float]) -> None:
         self._loop, self._board, self._settings, self._session = loop, board, settings, session
+        self._rules_then: dict[str, dict[str, Any] | None] | None = None  # as last told by the loop
         manifest, sizes, scale = board.manifest, board.manifest.geometry, board.scale
         self._engine = {
             "model": manifest.model,
@@ -52,7 +54,6 @@ class State:
         """
         rules = await self._rules()
         board, settings = self._board, self._settings
-        board.forget_gone(rules.keys())
         streams = [to_map(status) | {"rules": rules.get(name) or {}} for name, status in board.statuses.items()]
         return {
             "node": settings.node_name,
@@ -79,12 +80,17 @@ class State:
         def ask() -> dict[str, Rules | None]:
             return {name: track.decider.rules if track.decider else None for name, track in self._loop.tracks.items()}
 
+        patience = FIRST_S if self._rules_then is None else PATIENCE_S
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience):
                 found = await asyncio.wrap_future(self._loop.ask(ask))
         except TimeoutError:
-            raise Refused(503, f"the loop does not answer within {PATIENCE_S:g} s; see the log") from None
-        return {name: rules and self._described(rules) for name, rules in found.items()}
+            if self._rules_then is None:
+                raise Refused(503, f"the loop does not answer within {patience:g} s; see the log") from None
+            return self._rules_then
+        self._board.forget_gone(found.keys())
+        self._rules_then = {name: rules and self._described(rules) for name, rules in found.items()}
+        return self._rules_then
 
     def _described(self, rules: Rules) -> dict[str, Any]:
         """Those of all classes under "*", and under its label those of a class that has others."""
