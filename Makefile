@@ -3,7 +3,7 @@
 #   make demo        tag a recording that comes with the repo, live in the terminal (no torch)
 #   make test        style, types, layers and every test that is not slow: minutes
 #   make test-long   all tests
-#   make test-ray    those of glatd archive on a Ray cluster of two nodes; installs Ray, 360 MB, which the others skip
+#   make test-ray    those of glatd archive on a Ray cluster of two nodes; installs Ray, 240 MB, which the others skip
 #   make bench       benchmarks/; their figures go into docs/
 #   make docs        the site of docs/ in build/site; a dead link fails it
 #   make release     dist/: wheel, source distribution, bill of materials, checksums

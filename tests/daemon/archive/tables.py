@@ -16,10 +16,10 @@ PATIENCE_S = 110.0  # machines that test are busy
 Row = dict[str, Any]
 
 
-def archive(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """Run it to its end."""
+def archive(*arguments: object, seconds: float = PATIENCE_S) -> "subprocess.CompletedProcess[str]":
+    """Run it to its end, for so many seconds at most."""
     command = [*GLATD, "archive", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def started(*arguments: object) -> "subprocess.Popen[str]":
@@ -50,9 +50,9 @@ def bad(out: Path) -> dict[str, str]:
     return {line["file"]: line["reason"] for line in lines}
 
 
-def until(true: Callable[[], Any], what: str) -> None:
-    """Wait for something."""
-    limit = time.monotonic() + PATIENCE_S
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
+    """Wait for something, for so many seconds at most."""
+    limit = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < limit, f"no {what}"
         time.sleep(0.05)
