@@ -18,7 +18,12 @@ from glatd.clients.bridges.base import read_bridge_settings
 from glatd.clients.bridges.mqtt_settings import MqttSettings
 from glatd.clients.bridges.webhook import WebhookSettings
 from glatd.daemon.hub import read_hub
+from glatd.daemon.journal.catchup import VERSION as CATCHUP
+from glatd.daemon.journal.schema import VERSION as JOURNAL
+from glatd.daemon.recording.layout import VERSION as RECORDING
 from glatd.daemon.settings import read_settings
+from glatd.engines.manifest import VERSION as MANIFEST
+from glatd.messages import VERSION as MESSAGES
 from tests.clients.nodes import Node
 from tests.conftest import ROOT
 from tests.daemon.processes import PATIENCE_S, started
@@ -108,3 +113,17 @@ def test_the_subscriber_in_c_hears(node: Node, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     hears([str(tmp_path / "listen")], node)
+
+
+def test_the_versions_that_upgrading_tells_of_are_those_there_are() -> None:
+    text = (ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8")
+    told = {name.strip(): int(version) for name, version in re.findall(r"^\| ([\w ]+)[^|]*\| (\d+) \|", text, re.M)}
+    bundle = re.findall(r"^VERSION = (\d+)", (ROOT / "trainer" / "bundle.py").read_text(encoding="utf-8"), re.M)
+    assert told == {
+        "messages": MESSAGES,
+        "requests to the control and catch": CATCHUP,
+        "journal": JOURNAL,
+        "recordings": RECORDING,
+        "engines": MANIFEST,
+        "weights bundles": int(*bundle),
+    }

@@ -1,0 +1,54 @@
+"""Which commands of the documentation are not run by the tests, and why: every line here is used."""
+
+import re
+
+from tests.docs.pages import Command
+
+ROOT_AND_SYSTEMD = "changes the system, as root; tests/deploy/ judges the unit, and that every file is there"
+REGISTRY = "asks a package registry; tests/house/test_wheel.py installs the wheel without one"
+CONTAINER = "needs a container runtime; tests/deploy/test_container.py reads the Containerfile"
+ITSELF = "is what runs this test, or one of its neighbours"
+
+# The beginning of a command, as a regular expression; the whole of it up to there is meant.
+EXCUSED = {
+    r"(sudo )?apt-get install ": ROOT_AND_SYSTEMD + "; CI installs such packages by .ci/run",
+    r"python3 -m venv ": REGISTRY,
+    r"(\S*/)?pip install ": REGISTRY,
+    r"pipx install ": REGISTRY,
+    r"npm install ": "asks a package registry; tests/clients/test_node.py runs the package",
+    r"\. ~/glatd-env/bin/activate": "there is no such environment; the one that tests run in is active",
+    r"ln -s /opt/": ROOT_AND_SYSTEMD,
+    r"cp deploy/": ROOT_AND_SYSTEMD,
+    r"install -d ": ROOT_AND_SYSTEMD,
+    r"install -m ": ROOT_AND_SYSTEMD,
+    r"install -D -m 0644 deploy/drop-ins/nvidia.conf": ROOT_AND_SYSTEMD,
+    r"runuser ": ROOT_AND_SYSTEMD,
+    r"systemctl ": ROOT_AND_SYSTEMD,
+    r"podman ": CONTAINER,
+    r"make (demo|test|docs)": ITSELF,
+    r"\.venv/bin/": ITSELF,
+    r"scripts/(types|layers)": ITSELF,
+    r"make release": "makes dist/ from a clone; tests/deploy/ or CI does so",
+    r"scripts/sbom ": "judges an installation that is not here; tests/deploy/ judges one that is",
+    r"sudo scripts/bare_debian": "makes a Debian root, as root, from a mirror",
+    r"python -m benchmarks ": "takes an hour, and a corpus that does not come along",
+    r"glatd train fit ": "takes hours and a corpus; tests/trainer/test_fit.py fits a small one",
+    r"glatd train import ": "the published weights do not come along; tests/trainer/test_importing.py imports some",
+}
+
+# Run by `make test-long` alone: these compile networks, or run what was compiled so.
+SLOW = re.compile(r"glatd (train export|engine build|engine verify my-|run --engine my-)")
+# Exit codes beside 0 that are an answer and no failure.
+ANSWERS = {r"glatd doctor": (0, 1)}
+# What goes on until it is stopped.
+LASTING = re.compile(r"glatd (run|listen|top|hub|bridge (?!.*--test))\b")
+
+
+def excuse(command: Command) -> str | None:
+    """The regular expression that excuses a command."""
+    return next((pattern for pattern in EXCUSED if re.match(pattern, command.text)), None)
+
+
+def answers(command: Command) -> tuple[int, ...]:
+    """Exit codes that are good."""
+    return next((codes for pattern, codes in ANSWERS.items() if re.match(pattern, command.text)), (0,))
