@@ -9,6 +9,7 @@ from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.loop import Loop
 from glatd.daemon.metrics.collect import LoopCollector, take
+from glatd.daemon.metrics.gpu import GpuCollector, open_nvml
 from glatd.daemon.metrics.meter import Meter
 from glatd.daemon.metrics.server import MetricsServer
 from glatd.daemon.settings import Settings
@@ -33,6 +34,8 @@ def serve_metrics(
     loop.timed = meter.time
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
+    if (nvml := open_nvml()) is not None:
+        registry.register(GpuCollector(nvml))
     registry.register(
         LoopCollector(
             lambda: loop.ask(lambda: take(loop, node_status, subscriptions, journal)),
