@@ -39,7 +39,7 @@ bench: $(STAMPS)/dev
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMPS)/dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff check

@@ -236,7 +236,7 @@ def commands() -> str:
 def _command(name: str, command: click.Command, level: int) -> Iterator[str]:
     context = click.Context(command, info_name=name)
     usage = " ".join(command.collect_usage_pieces(context))
-    about = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+    about = "\n\n".join(map(_paragraph, (command.help or "").split("\n\n")))
     yield from (f"{'#' * level} {name}", "", about, "", f"```text\n{name} {usage}\n```", "")
     options = [option for option in command.params if isinstance(option, click.Option)]
     if options:
@@ -253,6 +253,13 @@ def _command(name: str, command: click.Command, level: int) -> Iterator[str]:
     if isinstance(command, click.Group):
         for inner, of in command.commands.items():
             yield from _command(f"{name} {inner}", of, level + 1)
+
+
+def _paragraph(text: str) -> str:
+    """As click shows it: one that begins with a backspace keeps its lines."""
+    if text.lstrip(" \n").startswith("\b"):
+        return f"```text\n{text.replace(chr(8), '').strip()}\n```"
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":

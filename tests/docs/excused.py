@@ -32,12 +32,28 @@ EXCUSED = {
     r"scripts/sbom ": "judges an installation that is not here; tests/deploy/ judges one that is",
     r"sudo scripts/bare_debian": "makes a Debian root, as root, from a mirror",
     r"python -m benchmarks ": "takes an hour, and a corpus that does not come along",
+    r"glatd archive s3://": "needs an object store; tests/daemon/archive/ has another of fsspec's",
+    r"(RAY_USAGE_STATS_ENABLED=0 )?ray |glatd archive .* --ray ": "needs Ray; tests/daemon/archive/ starts a cluster",
     r"glatd train fit ": "takes hours and a corpus; tests/trainer/test_fit.py fits a small one",
     r"glatd train import ": "the published weights do not come along; tests/trainer/test_importing.py imports some",
 }
 
 # Run by `make test-long` alone: these compile networks, or run what was compiled so.
 SLOW = re.compile(r"glatd (train export|engine build|engine verify my-|run --engine my-)")
+# Each loads the engine, which takes more than a second: in `make test` once, whatever the options, and once with keys.
+HEAVY = {
+    f"glatd {name}"
+    for name in (
+        "run",
+        "replay",
+        "calibrate",
+        "explain",
+        "plot",
+        "archive",
+        "check",
+        "doctor",
+    )
+}
 # Exit codes beside 0 that are an answer and no failure.
 ANSWERS = {r"glatd doctor": (0, 1)}
 # What goes on until it is stopped.

@@ -1,6 +1,7 @@
 """Every command in the documentation is one, and does what it should: it is run here, or excused with a reason.
 
-`make test` runs one command of each kind (subcommand and options); `make test-long` runs all of them.
+`make test` runs one command of each kind (subcommand and options; of costly ones the subcommand alone), and
+`make test-long` all of them.
 """
 
 import re
@@ -11,7 +12,7 @@ import click
 import pytest
 
 from glatd.cli import cli
-from tests.docs.excused import EXCUSED, LASTING, SLOW, answers, excuse
+from tests.docs.excused import EXCUSED, HEAVY, LASTING, SLOW, answers, excuse
 from tests.docs.pages import SHELL, Command, all_commands, blocks, commands, inline, pages
 from tests.docs.world import World
 
@@ -48,8 +49,10 @@ def parse(words: list[str]) -> tuple[str, tuple[str, ...]]:
         command, name, words = command.commands[words[0]], f"{name} {words[0]}", words[1:]
     made = command.make_context(name, list(words), parent=context)
     made.close()
-    known = {form for option in command.params for form in option.opts}
-    return name, tuple(sorted(word for word in words if word.partition("=")[0] in known and word.startswith("-")))
+    known = {form for option in made.command.params for form in option.opts}
+    return str(made.info_name), tuple(
+        sorted(word for word in words if word.partition("=")[0] in known and word.startswith("-"))
+    )
 
 
 def test_the_documentation_has_commands() -> None:
@@ -122,10 +125,15 @@ def chosen(everything: bool) -> dict[str, list[list[Command]]]:
 
 def is_new(command: Command, seen: set[object]) -> bool:
     """Whether none of its kind was seen; what is no call of glatd is a kind of its own."""
-    kinds = {parse(words) for words in calls(command.bare)} or {command.bare}
+    kinds: set[object] = {kind(*parse(words)) for words in calls(command.bare)} or {command.bare}
     new = not kinds <= seen
     seen |= kinds
     return new
+
+
+def kind(name: str, options: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What commands have in common of which one is enough."""
+    return name, tuple(option for option in options if name not in HEAVY or option == "--keys")
 
 
 @pytest.fixture(scope="module")
