@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -138,7 +139,9 @@ class Board:
         if isinstance(message, Node):
             self.node = message
         elif isinstance(message, Status):
-            self.statuses[message.stream] = message
+            before = self.statuses.get(message.stream)
+            known = message.reason or (before.reason if before and before.state == message.state else "")
+            self.statuses[message.stream] = replace(message, reason=known)  # why it is in a state is told once
             if message.state in OVER:
                 self.listeners.end(message.stream)
                 if message.reason == "removed":

@@ -7,6 +7,7 @@ Origin: a page elsewhere that sends a POST, or opens a WebSocket, as its reader.
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -27,7 +28,9 @@ HEADERS = tuple(
         ("x-frame-options", "DENY"),
     )
 )
+LARGEST_HEAD = 16 << 10  # bytes, of a request's first line and headers
 METHODS = ("GET", "HEAD", "POST")
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::\d{1,5})?")
 
 
 class Guard:
@@ -66,25 +69,28 @@ class Guard:
             [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
             for wanted in (b"host", b"origin")
         )
+        head = sum(len(name) + len(value) for name, value in scope["headers"])
+        if head + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LARGEST_HEAD:
+            return 431, f"more than {LARGEST_HEAD} bytes before the body; send less"
         if len(hosts) != 1 or not self.knows(hosts[0]):
             named = hosts[0] if len(hosts) == 1 else ""
             return 403, f"the host {named[:100]!r} is not served here; add its address to web.origins"
+        if scope["http_version"] not in ("1.0", "1.1"):
+            return 505, f"HTTP {scope['http_version']} is not spoken here; use 1.1"
         writes = scope["type"] == "websocket" or scope["method"] == "POST"
         if scope["type"] == "http" and scope["method"] not in METHODS:
             return 405, f"{scope['method'][:20]} is not understood here; there are {', '.join(METHODS)}"
         if writes and any(not self.is_ours(origin, hosts[0]) for origin in origins):
-            return (
-                403,
-                f"{origins[0][:100]!r} is another page's origin; open the dashboard itself, or add it to web.origins",
-            )
+            other = f"{origins[0][:100]!r} is the origin of another page"
+            return 403, f"{other}; open the dashboard itself, or add it to web.origins"
         return None
 
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        match = HOST.fullmatch(host)
+        if match is None:
             return False
+        name = (match[1] or match[2]).lower()
         if name in self._names:
             return True
         try:

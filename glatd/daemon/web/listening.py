@@ -49,6 +49,11 @@ class Listeners:
         for queue in self._of.get(stream, ()):
             _put(queue, None)
 
+    def close(self) -> None:
+        """Nothing gives more."""
+        for stream in self._of:
+            self.end(stream)
+
     async def listen(self, stream: str) -> AsyncIterator[bytes]:
         """The audio of a stream from now on, until it ends or whoever asks does."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)

@@ -9,6 +9,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 MOST_CONNECTIONS = 64  # at once, of all kinds; one more is hung up on
 REQUEST_S = 5.0  # that the head of a request may take to come
@@ -96,6 +97,17 @@ class Viewers(WebSocketsSansIOProtocol):
         """It was read."""
         self._unread.stop()
         super().resume_writing()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on; what is no text hangs up, and is nothing for the log."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(CloseCode.INVALID_DATA, "text is UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         """Answer, but never heap up answers that nobody reads."""

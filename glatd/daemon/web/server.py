@@ -5,16 +5,15 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from glatd.daemon.web.guard import LARGEST_HEAD
 from glatd.daemon.web.protocol import Requests, Viewers
 from glatd.errors import ConfigError
 
-LARGEST_HEAD = 16 << 10  # bytes, of a request's first line and headers
 LARGEST_MESSAGE = 16 << 10  # bytes, of a viewer
 PING_S = 20.0  # between two pings of a viewer, and until it has to have answered
 CLOSE_S = 1.0
@@ -48,7 +47,6 @@ class DashboardServer:
         bound: listens already.
         app: what is served.
         begin: given the asyncio loop, in its thread, before the first request.
-        every: called each so many seconds, in the same thread.
     """
 
     def __init__(
@@ -84,13 +82,11 @@ class DashboardServer:
 
     def close(self) -> None:
         """Take no more requests, and say goodbye to those who look."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut short now is no error
         self._server.should_exit = self._server.force_exit = True
-        until = time.monotonic() + CLOSE_S
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
             log.warning("the dashboard did not close within %g s; it is left behind", CLOSE_S)
-        else:
-            log.debug("the dashboard closed with %.2f s to spare", until - time.monotonic())
 
     def _run(self) -> None:
         # Not in the main thread, so uvicorn leaves signals alone.

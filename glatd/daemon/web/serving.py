@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from glatd.daemon.assembly import Assembly
@@ -53,6 +55,7 @@ class Dashboard:
         app = make_app(self._api, Live(board, state, doorman), Pages(), address[0], web.origins)
         loop.sinks = [*loop.sinks, self.feed]
         loop.saw = self.feed.saw
+        self._own: asyncio.AbstractEventLoop | None = None
         self._server = DashboardServer(bound, app, self._begin)
 
     @property
@@ -64,20 +67,22 @@ class Dashboard:
         """Serve no more."""
         self.feed.wake = lambda: None
         self._api.close()
+        self._in_own(self._board.listeners.close)
         self._server.close()
 
     def _begin(self, own: asyncio.AbstractEventLoop) -> None:
         """In the dashboard's thread."""
 
-        def wake() -> None:
-            try:
-                own.call_soon_threadsafe(self._board.take)
-            except RuntimeError:  # it is closed; the daemon ends
-                self.feed.wake = lambda: None
-
         def alive() -> None:
             self._board.tell({"type": "alive", "time": rfc3339(time.time())})
             own.call_later(ALIVE_S, alive)
 
-        self.feed.wake = wake
+        self._own = own
+        self.feed.wake = lambda: self._in_own(self._board.take)
         alive()
+
+    def _in_own(self, function: Callable[[], None]) -> None:
+        """Have something called in the dashboard's thread."""
+        if self._own is not None:
+            with suppress(RuntimeError):  # its loop is closed; the daemon ends
+                self._own.call_soon_threadsafe(function)
