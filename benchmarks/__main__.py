@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "blanking", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
+WHAT = ("all", "archive", "blanking", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -58,6 +58,12 @@ def main() -> None:
         from benchmarks import runtimes
 
         keep("runtimes", runtimes.measure(asked.bundle, asked.data, asked.turns, asked.scenes))
+    if asked.what == "archive":
+        from benchmarks import archive, archive_page
+
+        result = archive.measure()
+        keep("archive", result)
+        archive_page.write(out / "archive.md", result)
     if asked.what == "blanking":
         from benchmarks import blanking
 

@@ -11,27 +11,19 @@ from glatd.errors import ConfigError
 FORMATS = ("audacity", "raven", "csv", "rttm")
 
 
-class TagsByDefault(click.Group):
-    """`glatd archive PATH...` is `glatd archive tag PATH...`, and so is its help."""
+class Exports(click.Command):
+    """`glatd archive export` is a command of its own; a recording of that name is `./export`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in where none is named."""
-        if args and args[0] not in self.commands and not set(args) & set(ctx.help_option_names):
-            args = ["tag", *args]
-        return super().parse_args(ctx, args)
-
-    def get_help(self, ctx: click.Context) -> str:
-        """That of the default command."""
-        with click.Context(self.commands["tag"], info_name=ctx.info_name, parent=ctx.parent) as inner:
-            return inner.get_help()
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """That of the command which is asked for."""
+        if args and args[0] == "export":
+            return export.make_context(f"{info_name} export", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
 
-@click.group(cls=TagsByDefault, no_args_is_help=False)
-def archive() -> None:
-    """Tag any amount of recordings to Parquet, and go on where it was stopped."""
-
-
-@archive.command()
+@click.command(cls=Exports)
 @click.argument("paths", nargs=-1, metavar="PATH|GLOB|URL...")
 @click.option("--out", required=True, metavar="DIR|URL", help="Where the tables are kept; what is there is not redone.")
 @click.option("--list", "listing", metavar="FILE", help="Also what FILE names, one a line; - for stdin.")
@@ -48,7 +40,7 @@ def archive() -> None:
 @click.option("--jobs", type=int, metavar="N", help="Workers, one core each.  [default: all cores]")
 @click.option("--ray", metavar="ADDRESS", help="Work on this Ray cluster: HOST:PORT, or auto.")
 @click.option("--part-hours", type=float, default=4.0, help="Audio in a file of the tables, about.", show_default=True)
-def tag(paths: tuple[str, ...], listing: str | None, **options: Any) -> int:
+def archive(paths: tuple[str, ...], listing: str | None, **options: Any) -> int:
     """Tag any amount of recordings to Parquet.
 
     PATH is a recording, a folder with recordings at any depth, or what `glatd run --record` has made; a GLOB may have
@@ -73,7 +65,7 @@ def tag(paths: tuple[str, ...], listing: str | None, **options: Any) -> int:
     return run(named, **options)
 
 
-@archive.command()
+@click.command()
 @click.argument("folder", metavar="DIR|URL")
 @click.option("--to", "form", type=click.Choice(FORMATS), required=True, help="What the files are for.")
 @click.option("--out", type=PATH, required=True, metavar="DIR2", help="Folder for them, laid out as the recordings.")

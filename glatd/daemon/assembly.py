@@ -79,11 +79,20 @@ def make_engine(settings: Settings) -> Engine:
         ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
     engine = load_engine(settings.engine_folder, settings.threads)
+    check_engine(settings, engine)
+    return engine
+
+
+def check_engine(settings: Settings, engine: Engine) -> None:
+    """Check the settings against an engine; nothing of it is run.
+
+    Raises:
+        ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
+    """
     hop_frames(engine, settings.hop)
     check_crops(engine, settings.crops)
     resolve(settings.events, engine.manifest.labels, engine.sizes, 1, "")  # unknown labels
     check_labels(settings.clips, settings.blank, engine.manifest.labels)
-    return engine
 
 
 class Assembly:

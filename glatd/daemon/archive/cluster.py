@@ -128,6 +128,11 @@ class RayCrew:
         self._grow()
 
     @property
+    def size(self) -> int:
+        """Actors, so far."""
+        return len(self._members)
+
+    @property
     def free(self) -> int:
         """Those that are ready and have nothing to do."""
         return 0 if self._stopping else len(self._idle())

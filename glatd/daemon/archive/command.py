@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from glatd.daemon.archive.cluster import RayCrew
 from glatd.daemon.archive.crew import Crew, LocalCrew
@@ -15,8 +17,11 @@ from glatd.daemon.archive.job import TOP, Job, Scores, agree, asks_the_time, des
 from glatd.daemon.archive.progress import Meter, Progress
 from glatd.daemon.archive.run import Run
 from glatd.daemon.archive.store import Store
-from glatd.daemon.assembly import make_engine
+from glatd.daemon.assembly import check_engine
 from glatd.daemon.settings import Settings, read_settings
+from glatd.engines.engine import Engine
+from glatd.engines.load import default_engine
+from glatd.engines.manifest import GRAPHS, read_manifest
 from glatd.errors import ConfigError
 from glatd.terminal import stop_on_signals
 
@@ -80,7 +85,9 @@ def archive(
     if not 0 < part_hours < float("inf"):
         raise ConfigError(f"--part-hours {part_hours:g} must be a number of hours above 0")
     settings = make_settings(engine, hop, rules, scores)
-    manifest = make_engine(settings).manifest  # tells what cannot be before anything is listed
+    manifest = read_manifest(settings.engine_folder or default_engine())
+    # Tells what cannot be before anything is listed; only workers load what an engine is run with.
+    check_engine(settings, Engine(manifest, dict.fromkeys(GRAPHS, _not_here)))
     found = find(paths)
     if asks_the_time(settings.events) and any(not os.path.isdir(item.file) for item in found.inputs):
         raise ConfigError(
@@ -109,9 +116,13 @@ def archive(
             return Progress(meter)
 
         if missing:
-            run.run(missing, jobs or cores, hire, show)
+            run.run(missing, hire, show)
         for line in run.summary(sum(meter.heard for meter in meters)):
             click.echo(line)
         return run.exit_code
     finally:
         store.release()
+
+
+def _not_here(*inputs: object) -> tuple[NDArray[np.generic], ...]:
+    raise NotImplementedError("the process that hands out the work runs no engine")

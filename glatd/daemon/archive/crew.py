@@ -25,6 +25,10 @@ class Crew(Protocol):
     """Workers, wherever they are."""
 
     @property
+    def size(self) -> int:
+        """How many workers there will be."""
+
+    @property
     def free(self) -> int:
         """How many shards could be given now."""
 
@@ -64,6 +68,11 @@ class LocalCrew:
         self._job = job
         self._members = [_Member(job) for _ in range(count)]
         self._stopping = False
+
+    @property
+    def size(self) -> int:
+        """Processes."""
+        return len(self._members)
 
     @property
     def free(self) -> int:

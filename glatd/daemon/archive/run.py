@@ -77,29 +77,28 @@ class Run:
     def run(
         self,
         missing: Sequence[Input],
-        workers: int,
         hire: Callable[[], Crew],
         progress: Callable[[Meter], Progress],
     ) -> None:
         """Tag them.
 
         Args:
-            workers: that there will be, about.
-            hire: starts them.
+            hire: starts the workers.
+            progress: shows how far it is.
 
         Raises:
             GlatdError: no worker can do it, or nothing can be written.
         """
         estimates = Estimates()
-        estimates.probe(missing)
-        shards = make_shards(missing, estimates, workers, self._part_seconds, self._next)
-        self._next += len(shards)
-        # The longest first: one that is begun last keeps all others waiting.
-        self._queue.extend(sorted(shards, key=lambda shard: (-shard.seconds, shard.number)))
-        meter = Meter(list(missing), estimates)
         began = time.monotonic()
         crew = hire()
         try:
+            estimates.probe(missing)  # while the workers load their engines
+            shards = make_shards(missing, estimates, crew.size, self._part_seconds, self._next)
+            self._next += len(shards)
+            # The longest first: one that is begun last keeps all others waiting.
+            self._queue.extend(sorted(shards, key=lambda shard: (-shard.seconds, shard.number)))
+            meter = Meter(list(missing), estimates)
             with progress(meter) as shown:
                 self._work(crew, meter, shown)
         finally:

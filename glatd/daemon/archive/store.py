@@ -167,7 +167,8 @@ class Store:
             # A disk says no by an OSError; stores have errors of their own.
             if isinstance(error, GlatdError) or (self.folder is not None and not isinstance(error, OSError)):
                 raise
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            number = getattr(error, "errno", None)  # pyarrow tells the same in a line of its own
+            why = os.strerror(number) if number else str(error) or type(error).__name__
             raise ConfigError(
                 f"cannot write into {self}: {why}; make room or check its permissions, and run "
                 "the same command again: what is there already stays"

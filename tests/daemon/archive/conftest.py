@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.daemon.archive.inline import Inline
 from tests.daemon.archive.tables import archive
 from tests.daemon.sounds import RATE, noise, write_float_wav, write_wav
 
@@ -39,6 +40,12 @@ def rules(folder: Path) -> Path:
     path = folder / "rules.toml"
     path.write_text("[events]\non = 0.02\noff = 0.01\nhold = 0.5\n")
     return path
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch, capsys: "pytest.CaptureFixture[str]") -> Inline:
+    """The command with its workers in this process."""
+    return Inline(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ import pytest
 from tests.daemon.archive.tables import archive, bad, rows
 from tests.daemon.sounds import RATE, noise, write_float_wav, write_wav
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,7 +45,7 @@ def test_each_bad_one_is_named_with_its_reason(folder: Path, done: tuple[str, Pa
     reasons = {Path(file).name: reason for file, reason in bad(done[1]).items()}
     expected = {
         "empty.mp3": "is empty (0 bytes)",
-        "text.flac": "is not a recording that can be read",
+        "text.flac": "holds no audio samples",
         "gone.wav": "no such file",
         "pipe.wav": "is not a regular file",
         "nan.wav": "2.00 s of its audio cannot be used (not finite)",

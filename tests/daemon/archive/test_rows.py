@@ -14,6 +14,8 @@ from tests.daemon.processes import glatd, messages
 from tests.daemon.recording.making import blocks, record
 from tests.daemon.sounds import RATE, noise
 
+pytestmark = pytest.mark.timeout(600)
+
 Messages = dict[str, list[dict[str, Any]]]  # by file
 
 
