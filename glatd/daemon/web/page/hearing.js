@@ -146,6 +146,9 @@ export class Hearing {
 
   async ask() {
     this.asking?.abort();
+    // Before its first window there is nothing to decide on; it is asked when there is.
+    this.isWaiting = !this.stream?.tags;
+    if (this.isWaiting) return;
     const asking = (this.asking = new AbortController());
     const asked = { stream: this.name, label: this.label, threshold: this.value };
     for (const { name, value } of this.others) if (value !== "") asked[name] = Number(value);

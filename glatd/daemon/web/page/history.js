@@ -105,6 +105,8 @@ export class History {
       const shown = (before === undefined ? 0 : this.shown) + events.length;
       this.shown = shown;
       say(this.words, `${shown}${this.older.hidden ? "" : " and older ones"}`);
+      // A rare thing is looked for in several goes: the daemon reads only so much at once.
+      if (!events.length && !this.older.hidden && asking === this.asking) return void this.load(next);
       say(this.list.empty, this.asksForAll() ? "Nothing has been told yet." : "No event is like that.");
     } catch (error) {
       if (error.name !== "AbortError") say(this.list.trouble, error.message);

@@ -210,6 +210,7 @@ export class StreamView {
 
   heard(tags) {
     say(this.loud, level(tags.level_dbfs));
+    if (this.hearing.isWaiting) void this.hearing.ask();
     say(this.looks, `Looked at twice in the last 10 s for: ${[...new Set(tags.crops.map((crop) => crop.label))].join(", ") || "nothing"}.`);
     if (!this.labels.length && tags.tags.length) {
       this.choose_();

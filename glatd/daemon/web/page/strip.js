@@ -8,6 +8,7 @@ import { colour, isDark } from "./theme.js";
 import { Tiles } from "./tiles.js";
 
 export const STRIP_S = 30;
+const EVERY_MS = 100; // a strip moves some 13 pixels a second
 const LINE = 3; // CSS pixels of the line of events
 
 export class Strip {
@@ -21,7 +22,7 @@ export class Strip {
     this.canvas = h("canvas.strip", { role: "img", "aria-label": `Spectrogram of ${name}, the last ${STRIP_S} seconds` });
     this.sheet = new Sheet(this.canvas);
     this.drawn = "";
-    this.forget = paints(this.canvas, (now) => this.paint(now));
+    this.forget = paints(this.canvas, (now) => this.paint(now), EVERY_MS);
   }
 
   close() {

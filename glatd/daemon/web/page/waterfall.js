@@ -10,6 +10,7 @@ import { Sheet } from "./sheet.js";
 import { colour, isDark } from "./theme.js";
 import { Tiles } from "./tiles.js";
 
+const EVERY_MS = 33;
 const LEFT = 38; // CSS pixels of the frequency axis
 const AXIS = 20; // of the time axis
 const TICKS_S = [1, 2, 5, 10, 15, 30, 60];
@@ -43,7 +44,7 @@ export class Waterfall {
     this.readout = h("span.readout.tabular");
     this.sheet = new Sheet(this.canvas);
     this.drawn = "";
-    this.forget = paints(this.canvas, (now) => this.paint(now));
+    this.forget = paints(this.canvas, (now) => this.paint(now), EVERY_MS);
   }
 
   close() {
