@@ -28,7 +28,7 @@ SHORT_SECONDS = 0.8  # each
 BASE = int(os.environ.get("GLATD_FUZZ_SEED", time.time()))  # of the long runs; it stands in every failure
 
 # How long a look is: the short one in `make test`, the long one of the share of an hour that there are looks.
-LOOKS = 25
+LOOKS = 31
 seconds = pytest.mark.parametrize(
     "seconds",
     [

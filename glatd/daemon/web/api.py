@@ -27,7 +27,7 @@ from glatd.daemon.web.rehearsal import FIELDS, Trial, rehearse
 from glatd.daemon.web.state import State
 from glatd.daemon.web.stories import Story
 from glatd.daemon.web.timeline import as_json
-from glatd.daemon.web.verdicts import LONGEST_NOTE, Verdicts
+from glatd.daemon.web.verdicts import LONGEST_NOTE, VERDICTS, Verdicts
 from glatd.daemon.web.viewer import MOST_LABELS
 from glatd.daemon.web.work import Pace, Work
 
@@ -148,7 +148,7 @@ class Api:
         self._doorman.check(request)
         fields = await read_json(request, ["id", "verdict", "note"])
         verdict = fields.get("verdict")
-        if "verdict" not in fields or verdict not in ("confirmed", "rejected", None):
+        if "verdict" not in fields or verdict not in VERDICTS:
             raise Refused(400, '"verdict" must be "confirmed", "rejected" or null')
         note = text_of(fields, "note", LONGEST_NOTE, needed=False)
         story = await self._story(text_of(fields, "id"))
@@ -167,7 +167,8 @@ class Api:
         if not SESSION.fullmatch(session):
             raise Refused(400, f"session = {session[:60]!r} is none; see /api/verdicts.json")
         headers = NOT_KEPT | {"Content-Disposition": 'attachment; filename="verdicts.tsv"'}
-        return Response(self._verdicts.table(session), media_type="text/tab-separated-values", headers=headers)
+        table = self._verdicts.table(session).encode("utf-8", "replace")
+        return Response(table, media_type="text/tab-separated-values", headers=headers)
 
     async def listen(self, request: Request) -> Response:
         """GET /api/listen."""
@@ -217,10 +218,10 @@ class Api:
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-def answer(fields: object) -> Response:
+def answer(fields: object, status: int = 200) -> Response:
     """JSON that is asked for anew each time."""
     body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Response(body.encode("utf-8", "replace"), media_type="application/json", headers=NOT_KEPT)
+    return Response(body.encode("utf-8", "replace"), status, NOT_KEPT, "application/json")
 
 
 async def _one_by_one(pieces: Iterator[str]) -> AsyncIterator[bytes]:

@@ -3,11 +3,11 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from glatd.daemon.web.api import NOT_KEPT, Api
+from glatd.daemon.web.api import Api, answer
 from glatd.daemon.web.asking import Refused
 from glatd.daemon.web.guard import Guard
 from glatd.daemon.web.live import Live
@@ -17,7 +17,7 @@ from glatd.errors import GlatdError
 
 def refusal(status: int, text: str) -> Response:
     """One line that says why not."""
-    return JSONResponse({"error": text}, status, NOT_KEPT)
+    return answer({"error": text}, status)
 
 
 async def on_refused(request: Request, error: Exception) -> Response:

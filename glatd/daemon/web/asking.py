@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 LARGEST_BODY = 16 << 10  # bytes
 BODY_S = 5.0  # that it may take to come
@@ -76,6 +76,8 @@ async def read_json(request: Request, known: Collection[str]) -> dict[str, Any]:
                 body += piece
                 if len(body) > LARGEST_BODY:
                     raise Refused(413, f"more than {LARGEST_BODY} bytes; send less")
+    except ClientDisconnect:
+        raise Refused(400, "the request was cut short; send all of it") from None
     except TimeoutError:
         raise Refused(400, f"the request did not come within {BODY_S:g} s; send it at once") from None
     fields = parse(bytes(body))

@@ -25,6 +25,7 @@ LONGEST_NOTE = 500
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 Verdict = Literal["confirmed", "rejected"]
+VERDICTS = ("confirmed", "rejected", None)  # None takes back what was said
 
 log = logging.getLogger("glatd.web")
 
@@ -137,17 +138,13 @@ def _parsed(text: str) -> dict[str, Any] | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    kinds = {"id": str, "note": str, "session": str, "stream": str, "label": str, "onset_at": str}
-    if (
-        not isinstance(line, dict)
-        or line.get("v") != VERSION
-        or line.get("verdict") not in ("confirmed", "rejected", None)
-    ):
+    if not isinstance(line, dict) or line.get("v") != VERSION or line.get("verdict", "") not in VERDICTS:
         return None
+    kinds = {"id": str, "note": str, "session": str, "stream": str, "label": str, "onset_at": str}
     if not all(isinstance(line.get(key), kind) for key, kind in kinds.items()):
         return None
     whole = type(line.get("onset")) is int and type(line.get("rate")) is int and line["rate"] > 0
-    return line if whole and type(line.get("end")) in (int, type(None)) else None
+    return line if whole and type(line.get("end", "")) in (int, type(None)) else None
 
 
 def _s(line: Mapping[str, Any], key: str) -> str:
