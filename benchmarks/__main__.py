@@ -15,7 +15,7 @@ from benchmarks.render import render
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "archive", "blanking", "daemon", "delivery", "events", "load", "runtimes", "wheels", "render")
+WHAT = ("all", "archive", "blanking", "daemon", "delivery", "events", "load", "runtimes", "viewers", "wheels", "render")
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--work", type=Path, help="folder in which scores of events are kept for another run")
     made.add_argument("--seconds", type=float, default=40.0, help="of each attempt of load (40)")
     made.add_argument("--threads", type=int, default=0, help="of inference, for load; 0 lets the runtime choose")
+    made.add_argument("--streams", type=int, default=0, help="at full load, for viewers; 0 finds out")
     made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
     return made
 
@@ -76,6 +77,10 @@ def main() -> None:
         from benchmarks import load
 
         keep("load", load.measure(asked.seconds, load.DOUBLE_S, asked.threads))
+    if asked.what == "viewers":
+        from benchmarks import viewers
+
+        keep("viewers", viewers.measure(asked.streams, asked.seconds, asked.threads))
     if asked.what == "events":
         from benchmarks import events, events_page
 

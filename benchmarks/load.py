@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +111,13 @@ def subscribe(endpoint: str, run: Run, stopped: threading.Event) -> None:
 
 @contextmanager
 def loaded(
-    engine: Path | None, streams: int, policy: bool, threads: int, folder: Path
+    engine: Path | None, streams: int, policy: bool, threads: int, folder: Path, tables: Sequence[str] = ()
 ) -> Iterator[tuple[Run, int, Feeder]]:
-    """A daemon under load, from when every stream has given a window; its process id."""
+    """A daemon under load, from when every stream has given a window; its process id.
+
+    Args:
+        tables: further lines of its configuration.
+    """
     pcm = folder / "sound.pcm"
     if not pcm.exists():
         pcm.write_bytes((sound(SOUND_S * RATE / SOUND_RATE) * 32_767).astype("<i2").tobytes())
@@ -121,7 +125,7 @@ def loaded(
     feeder = Feeder(streams, pcm, run)
     endpoint = f"ipc://{folder}/published"
     lines = [f"publish = '{endpoint}'", "status_seconds = 2.0", f"overload = {str(policy).lower()}"]
-    lines.append(f"threads = {threads}")
+    lines += [f"threads = {threads}", *tables]
     for number, port in enumerate(feeder.ports):
         uri = f"tcp://127.0.0.1:{port}?rate={RATE}&format=s16le&channels=1"
         lines += ["[[source]]", f"name = 's{number}'", f"uri = '{uri}'"]

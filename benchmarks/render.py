@@ -182,6 +182,31 @@ def twice(network: str, double: Row) -> list[str]:
     ]  # fmt: skip
 
 
+def viewers(result: Row) -> list[str]:
+    """The dashboard at full load."""
+    rows = [
+        row
+        | {
+            "who": str(row["viewers"]),
+            "percent": f"{row['percent_a_viewer']:.1f}" if "percent_a_viewer" in row else "",
+            "windows": f"{100 * row['windows_share']:.1f}",
+        }
+        for row in result["rows"]
+    ]
+    return [
+        "## Dashboard", "", *where(result),
+        f"{result['streams']} streams, as many as the machine holds, and viewers that each watch the spectrogram and "
+        f"four classes of one of them; {result['turns']} turns of {result['seconds']:g} s, means. Late is as above. "
+        "What a viewer costs is the daemon's; drawing is the browser's.", "",
+        *table(
+            ["viewers", "cores of glatd", "% of a core a viewer", "late, median ms", "late, p99 ms", "windows %",
+             "kbit/s a viewer", "missed"],
+            pick(rows, who="", cpu_cores=".3f", percent="", late_p50_ms=".0f", late_p99_ms=".0f", windows="",
+                 kbit_s=".0f", missed=".0f"),
+        ),
+    ]  # fmt: skip
+
+
 def delivery(result: Row) -> list[str]:
     """Events through the journal and the publisher."""
     rows = [
@@ -222,7 +247,9 @@ def wheels(result: Row) -> list[str]:
     ]
 
 
-SECTIONS = {"daemon": daemon, "load": load, "delivery": delivery, "runtimes": runtimes, "wheels": wheels}
+SECTIONS = {
+    "daemon": daemon, "load": load, "viewers": viewers, "delivery": delivery, "runtimes": runtimes, "wheels": wheels,
+}  # fmt: skip
 
 
 def render(folder: Path, out: Path) -> None:
