@@ -29,7 +29,7 @@ from glatd.engines.manifest import (
 )
 from glatd.engines.probe import FILE as PROBE
 from glatd.errors import ConfigError, EngineError
-from glatd.labels import audioset
+from glatd.labels import audioset, own_mid
 
 GEOMETRY = "geometry.json"  # written by `glatd train export` beside the graphs
 TARGETS = ("cpu",)
@@ -106,7 +106,7 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
                 model=model.name,
                 geometry=sizes,
                 runtime=Runtime(target, openvino_cpu.NAME, openvino_cpu.version(), precision),
-                labels=tuple(LabelEntry(name, mids.get(name, "")) for name in model.labels),
+                labels=tuple(LabelEntry(name, mids.get(name) or own_mid(name)) for name in model.labels),
                 files=tuple(file_entry(path) for path in sorted(work.iterdir())),
                 provenance={
                     "weights_sha256": model.weights_sha256,

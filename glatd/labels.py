@@ -15,6 +15,7 @@ from typing import TypeVar
 from glatd.errors import ConfigError
 
 T = TypeVar("T")
+OWN = "own:"  # in front of the name of a class of one's own, where no engine is at hand that knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,29 @@ def _mids() -> dict[str, str]:
     return {label.name: label.mid for label, _, _ in _nodes()}
 
 
+def own_mid(name: str) -> str:
+    """What stands for a machine id with a class that is not AudioSet's, such as one that `train finetune` added."""
+    return f"/own/{name}"
+
+
 def node_mid(name: str) -> str:
     """Mid of a node of the ontology by display name, be it a label or a group such as "Human sounds".
+
+    A name behind `own:` is that of a class of one's own, which only an engine can know.
 
     Raises:
         ConfigError: no such node; the nearest name is in the message.
     """
-    return _known(_mids(), name, "label or group")
+    if name.startswith(OWN):
+        return own_mid(name.removeprefix(OWN))
+    return _known(_mids(), name, "label or group", f"; a class of your own is asked for as {OWN + name!r}")
 
 
-def _known(table: Mapping[str, T], name: str, what: str) -> T:
-    """What `table` has for a display name; an error that names the nearest one if it has nothing."""
+def _known(table: Mapping[str, T], name: str, what: str, otherwise: str = "") -> T:
+    """What `table` has for a display name; an error that names the nearest one, or `otherwise`, if it has nothing."""
     if name not in table:
         near = difflib.get_close_matches(name, table, 1, 0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else otherwise
         raise ConfigError(f"unknown {what} {name!r}{hint}")
     return table[name]
 
@@ -99,4 +109,6 @@ def mids_below(name: str) -> frozenset[str]:
         ConfigError: no such node; the nearest name is in the message.
     """
     top = node_mid(name)
+    if name.startswith(OWN):
+        return frozenset({top})
     return frozenset(label.mid for label, _, _ in _nodes() if label.mid == top or top in ancestors(label.mid))

@@ -7,6 +7,7 @@ float32 where they were imported, and `glatd train export` adds the float32 grap
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -39,11 +40,18 @@ class BundleModel:
 
 
 def write_bundle(
-    folder: Path, model: Glat, name: str, provenance: dict[str, str], licence: str, half: bool = True
+    folder: Path,
+    model: Glat,
+    name: str,
+    provenance: dict[str, str],
+    licence: str,
+    half: bool = True,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write weights and model.json into `folder`.
 
     Args:
+        labels: names of the classes; AudioSet's when empty.
         half: whether the weights are stored as float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +67,7 @@ def write_bundle(
         name=name,
         backbone=model.global_stream.config,
         glat=model.spec,
-        labels=tuple(label.name for label in audioset()),
+        labels=tuple(labels) or tuple(label.name for label in audioset()),
         weights_sha256=hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         provenance=provenance,
         licence=licence,

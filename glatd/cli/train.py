@@ -1,5 +1,6 @@
 """Networks: `glatd train`."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,39 @@ def import_(checkpoint: Path, backbone: str, out: Path) -> int:
 
 
 @train.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@click.option("--out", type=PATH, required=True, help="Folder to write bundle/ and engine/ into.")
+@click.option("--bundle", "base", type=PATH, help="Bundle to add to.  [default: the model that comes along]")
+def finetune(folder: Path, out: Path, base: Path | None) -> int:
+    """Add your own sounds to a model: DIR has a folder of 5 to 50 recordings for each.
+
+    The folder's name is the sound's. A folder `background` may hold recordings of the place without them, the more
+    like the real place the better. The classes there were stay as they are. Minutes on a CPU.
+    """
+    started = time.monotonic()
+    module = trainer("finetune")
+    trials = module.finetune(folder, base or default_bundle(), out, trainer("run").Progress())
+    for line in module.table(trials):
+        click.echo(line)
+    click.echo(f"\n{out / module.ENGINE} is ready after {time.monotonic() - started:.0f} s; listen with it:")
+    click.echo(f"  glatd run --source mic: --engine {out / module.ENGINE}")
+    return 0
+
+
+@train.command()
+@click.argument("bundle", type=PATH)
+@click.option("--recipe", type=PATH, required=True, help="The recipe that it was trained by.")
+@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
+def contrast(bundle: Path, recipe: Path, data: Path) -> int:
+    """Give BUNDLE what new sounds are told from (contrast.npz), out of labelled clips."""
+    made = trainer("contrast").make_contrast(
+        bundle, trainer("recipe").read_recipe(recipe), data, trainer("run").Progress()
+    )
+    click.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+@train.command()
 @click.argument("bundle", type=PATH)
 @click.option("--grid", type=click.Choice(["stream", "clip"]), default="stream", show_default=True)
 def export(bundle: Path, grid: str) -> int:
@@ -59,6 +93,18 @@ def export(bundle: Path, grid: str) -> int:
     sizes = trainer("export").export(bundle, grid)
     click.echo(f"{bundle}: frontend, global, local; grid {sizes.grid}, {sizes.crops} crops")
     return 0
+
+
+def default_bundle() -> Path:
+    """The bundle of the model that comes along.
+
+    Raises:
+        ConfigError: it is not there: an installed wheel has the engine alone.
+    """
+    folder = Path(__file__).resolve().parents[2] / "models" / "glat-mn04"
+    if not folder.is_dir():
+        raise ConfigError("the default model's weights come with the source, not with the wheel; name a --bundle")
+    return folder
 
 
 def trainer(module: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glatd.errors import ConfigError
-from glatd.labels import ancestors, audioset, class_index
+from glatd.labels import ancestors, audioset, class_index, mids_below, node_mid, own_mid
 
 MID_OF_DOG, MID_OF_ANIMAL, MID_OF_BARK = "/m/0bt9lr", "/m/0jbk", "/m/05tny_"
 
@@ -40,6 +40,14 @@ def test_a_misspelt_name_is_told_the_nearest(wrong: str, right: str) -> None:
 def test_a_name_that_is_near_nothing_is_refused_without_a_guess() -> None:
     with pytest.raises(ConfigError, match=r"unknown label 'q{9}'$"):
         class_index("q" * 9)
+
+
+def test_a_class_of_one_s_own_is_asked_for_by_its_prefix() -> None:
+    assert node_mid("own:Village bell") == own_mid("Village bell") == "/own/Village bell"
+    assert mids_below("own:Village bell") == {"/own/Village bell"}
+    assert ancestors(own_mid("Dog")) == frozenset()
+    with pytest.raises(ConfigError, match="unknown label or group 'Zzyzx'; a class of your own is asked for as 'own:Zz"):
+        node_mid("Zzyzx")
 
 
 def test_ancestors_reach_to_the_top_and_leave_oneself_out() -> None:

@@ -168,6 +168,12 @@ class MN(Backbone):
         if folded:
             fold_batchnorm(self)
 
+    @property
+    def output(self) -> nn.Linear:
+        layer = self.classifier[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def feature(self, frames: Tensor) -> Tensor:
         x = (frames + 4.5) / 5  # the published normalisation of the log-mel
         maps: Tensor = self.features(x.transpose(1, 2).unsqueeze(1))

@@ -68,6 +68,10 @@ class PannsBackbone(Backbone):
         self.block_dropout = nn.Dropout(BLOCK_DROPOUT if dropout else 0.0)
         self.head_dropout = nn.Dropout(HEAD_DROPOUT if dropout else 0.0)
 
+    @property
+    def output(self) -> nn.Linear:
+        return self.fc_audioset
+
     def output_frames(self, frames: int) -> int:
         # Each pooling drops an odd frame: 1000 and 1001 frames give as many.
         return frames // self.stride

@@ -20,6 +20,11 @@ class Backbone(nn.Module, ABC):
     feature_size: int  # D
     config: dict[str, int | float | str | bool]  # arguments that make the network again, and its name
 
+    @property
+    @abstractmethod
+    def output(self) -> nn.Linear:
+        """The last layer, a row a class: `logits` and `frame_logits` end in it, or in a pooling of what it says."""
+
     def output_frames(self, frames: int) -> int:
         """F for T mel frames: strided convolutions begin a last frame, poolings that drop a rest do not."""
         return -(-frames // self.stride)

@@ -54,6 +54,10 @@ class TALNet(Backbone):
         self.dropout = nn.Dropout(dropout)
         self.config = {"name": "talnet", "classes": classes, "dropout": dropout}
 
+    @property
+    def output(self) -> nn.Linear:
+        return self.classifier
+
     def output_frames(self, frames: int) -> int:
         # Each pooling drops an odd frame.
         return frames // self.stride

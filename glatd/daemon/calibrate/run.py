@@ -49,10 +49,10 @@ def run(
         raise ConfigError(
             f"there are two recordings of {twice}, which the labels cannot tell apart; give one at a time"
         )
-    truth = None if labels is None else read_truth(labels, called)
+    engine = make_engine(parts[0].settings)
+    truth = None if labels is None else read_truth(labels, called, engine.manifest.names)
     if truth is not None and truth.unmarked:
         _tell(f"not in {labels}, so taken to have none of its sounds: {', '.join(truth.unmarked)}")
-    engine = make_engine(parts[0].settings)
     site = listen(parts, engine, truth.labels if truth else (), _tell, EVERY)
     if not site.hours:
         raise ConfigError("there is no audio in it; name a recording that has some")

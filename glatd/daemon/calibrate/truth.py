@@ -7,7 +7,7 @@ filename may be absent where there is one recording.
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,12 @@ class Truth:
     unmarked: tuple[str, ...]  # streams that the table does not name: taken for recordings with none of these sounds
 
 
-def read_truth(path: Path, streams: Mapping[str, Sequence[str]]) -> Truth:
+def read_truth(path: Path, streams: Mapping[str, Sequence[str]], classes: Collection[str] = ()) -> Truth:
     """The events of a table.
 
     Args:
         streams: what each stream may be called in it.
+        classes: names that the engine has beside AudioSet's.
 
     Raises:
         DataError: it cannot be read, has other columns, names a recording or a label that is not there, or has times
@@ -65,7 +66,8 @@ def read_truth(path: Path, streams: Mapping[str, Sequence[str]]) -> Truth:
         of_stream = onsets.setdefault(stream, defaultdict(list))
         if text := (row[label] or "").strip():
             try:
-                class_index(text)
+                if text not in classes:
+                    class_index(text)
             except ConfigError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
             of_stream[text].append(_seconds(row["onset"], f"{path}, line {line}"))
