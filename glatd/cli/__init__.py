@@ -7,7 +7,7 @@ import click
 import glatd
 from glatd.cli.archive import archive
 from glatd.cli.bridge import bridge
-from glatd.cli.decide import calibrate, explain
+from glatd.cli.decide import calibrate, explain, verdicts
 from glatd.cli.engine import engine
 from glatd.cli.fleet import hub
 from glatd.cli.keys import keys
@@ -44,6 +44,7 @@ for command in (
     hub,
     calibrate,
     explain,
+    verdicts,
     plot,
     devices,
     check,

@@ -1,4 +1,4 @@
-"""What is told, and why: `glatd calibrate`, `glatd explain`."""
+"""What is told, and why: `glatd calibrate`, `glatd explain`; and what people said of it: `glatd verdicts`."""
 
 from pathlib import Path
 
@@ -118,4 +118,30 @@ def explain(
     )
     found: Explanation = asking.found
     click.echo(json.dumps(as_map(found), indent=1) if form == "json" else "\n".join(as_text(found)))
+    return 0
+
+
+@click.command()
+@click.argument("journal", type=PATH, metavar="JOURNAL")
+@click.option("--clips", type=PATH, required=True, metavar="DIR", help="Folder of the clips ([clips] folder).")
+@click.option("--out", type=PATH, required=True, metavar="SOUNDS", help="Folder for glatd train finetune.")
+@click.option("--label", default="", metavar="NAME", help="Only events of this class.")
+@click.option("--as", "name", default="", metavar="NAME", help="Name of the confirmed sound.  [default: its class]")
+def verdicts(journal: Path, clips: Path, out: Path, label: str, name: str) -> int:
+    """Lay out the clips of events that were confirmed or rejected on the dashboard, for `glatd train finetune`.
+
+    JOURNAL is the folder of the event journal. Confirmed clips go into SOUNDS/NAME, rejected ones into
+    SOUNDS/background.
+    """
+    try:
+        from glatd.daemon.web.gathering import gather
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"verdicts need {error.name}; pip install 'glatd[web]'") from error
+
+    found = gather(journal, clips, out, label, name)
+    for folder, count in sorted(found.confirmed.items()):
+        click.echo(f"{out / folder}: {count} confirmed")
+    click.echo(f"{out / 'background'}: {found.rejected} rejected")
+    if found.without_clip:
+        click.echo(f"{found.without_clip} judged events have no clip (any more)", err=True)
     return 0
