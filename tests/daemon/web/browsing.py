@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.conftest import ROOT
 from tests.daemon.processes import GLATD, free_endpoint
@@ -48,9 +48,10 @@ class Box:
     Args:
         folder: of what it keeps.
         sender: of the sound that all streams hear.
+        hop: s between windows.
     """
 
-    def __init__(self, folder: Path, sender: PcmTcp, streams: int) -> None:
+    def __init__(self, folder: Path, sender: PcmTcp, streams: int, hop: float) -> None:
         self.folder = folder
         self.address = free_endpoint().replace("tcp", "http")
         self.config = folder / "glatd.toml"
@@ -58,7 +59,7 @@ class Box:
             f'[[source]]\nname = "mic-{number:02}"\nuri = "{sender.uri}"\n' for number in range(1, streams + 1)
         )
         self.config.write_text(
-            f'node = "edge-1"\npublish = ""\nhop = 1.92\ncrops = 2\nstatus_seconds = 1.0\n'
+            f'node = "edge-1"\npublish = ""\nhop = {hop}\ncrops = 2\nstatus_seconds = 1.0\n'
             f'journal = "{folder / "journal"}"\n'
             f'[web]\naddress = "{self.address}"\ntoken = "{folder / "token"}"\n'
             f'[clips]\nfolder = "{folder / "clips"}"\n{sources}'
@@ -106,10 +107,10 @@ class Box:
 
 
 @contextmanager
-def boxed(folder: Path, streams: int) -> Iterator[Box]:
+def boxed(folder: Path, streams: int, hop: float = 0.96) -> Iterator[Box]:
     """A box that runs, and its sender."""
     with PcmTcp(barking(folder / "barking.wav")) as sender:
-        box = Box(folder, sender, streams)
+        box = Box(folder, sender, streams, hop)
         try:
             box.start()
             yield box
@@ -127,6 +128,11 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def is_wrong(said: ConsoleMessage) -> bool:
+    """Whether a message of the console tells of something wrong; that tests look at canvases is not."""
+    return said.type in ("error", "warning") and not said.text.startswith("Canvas2D: Multiple readback")
 
 
 class Tab:
@@ -147,9 +153,8 @@ class Tab:
         self.page: Page = self.context.new_page()
         self.wrong: list[str] = []
         self.asked: list[dict[str, Any]] = []
-        self.page.on(
-            "console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None
-        )
+        self.page.on("console", lambda said: self.wrong.append(said.text) if is_wrong(said) else None)
+        self.page.on("response", lambda came: self.wrong.append(came.url) if came.status >= 400 else None)
         self.page.on("pageerror", lambda error: self.wrong.append(f"{error.message} {error.stack}"))
         self.page.on(
             "websocket", lambda socket: socket.on("framesent", lambda sent: self.asked.append(json.loads(sent)))
