@@ -5,6 +5,7 @@ neither audio nor rows go through Ray's object store; and it is known which reco
 """
 
 import importlib
+import logging
 import os
 import queue
 import threading
@@ -26,8 +27,6 @@ class RayWorker:
     """The actor. Ray calls `stop` while `work` runs."""
 
     def __init__(self, job: Job) -> None:
-        import logging
-
         from glatd.daemon.archive.work import Worker
 
         logging.getLogger("glatd").setLevel(logging.CRITICAL)
@@ -113,7 +112,7 @@ class RayCrew:
         except ModuleNotFoundError as error:
             raise ConfigError(NEEDS_RAY) from error
         try:
-            ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"--ray {address}: no Ray cluster can be joined there ({str(error).splitlines()[0]}); "

@@ -179,7 +179,7 @@ class Run:
             raise report.error
         if report.early and not self.stopped:
             self._early_deaths += 1
-            if self._early_deaths == EARLY_DEATHS:
+            if self._early_deaths >= EARLY_DEATHS and not shown.workers:
                 raise EngineError(f"no worker can begin: {report.why}; glatd doctor tells more")
         else:
             shown.workers -= 1

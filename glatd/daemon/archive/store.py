@@ -6,7 +6,9 @@ A file appears whole or not at all: in a folder by a rename, in a store because 
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -42,7 +44,7 @@ class Store:
     def __init__(self, place: str) -> None:
         self.place = place
         self._lock: IO[str] | None = None
-        self._drafts: tempfile.TemporaryDirectory[str] | None = None
+        self._drafts: Path | None = None
         self.folder: Path | None = None
         if "://" in place and not place.startswith("file://"):
             self._store, self._root = filesystem(place)
@@ -121,8 +123,10 @@ class Store:
     def scratch(self) -> Path:
         """A folder for drafts; on the same disk where the tables lie on one."""
         if self.folder is None:
-            self._drafts = self._drafts or tempfile.TemporaryDirectory(prefix="glatd-")
-            return Path(self._drafts.name)
+            if self._drafts is None:
+                self._drafts = Path(tempfile.mkdtemp(prefix="glatd-"))
+                weakref.finalize(self, shutil.rmtree, self._drafts, ignore_errors=True)
+            return self._drafts
         work = self.folder / WORK
         work.mkdir(parents=True, exist_ok=True)
         return work

@@ -3,44 +3,51 @@
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.archive.tables import archive, everything, rows, started, until
+from tests.conftest import ROOT
+from tests.daemon.archive.tables import archive, everything, started, until
+from tests.daemon.archive.two_nodes import LOOPBACK
 from tests.daemon.sounds import RATE, noise, write_wav
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray; make test-ray installs it"),
 ]
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 TINY = ("--part-hours", "0.0005")
-# Loopback only, no dashboard, no telemetry, and as little memory as Ray can do with.
-NODE = ["--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--object-store-memory", "100000000", "--block"]
 
 
-@dataclass
-class Cluster:
-    """A head and one more node, as `ray start` makes them."""
+class Nodes:
+    """A cluster that runs."""
 
-    address: str
-    head: "subprocess.Popen[bytes]"
-    other: "subprocess.Popen[bytes]"
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.address = self.line()
 
-    def workers(self) -> list[int]:
+    def line(self) -> str:
+        """What it says next."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def kill_one(self) -> None:
+        """Kill the second node with all that runs on it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("kill\n")
+        self.process.stdin.flush()
+        assert self.line() == "killed"
+
+    def workers(self) -> set[int]:
         """Actors of glatd's on both nodes."""
-        return [
-            pid for node in (self.head, self.other) for pid in below(node.pid) if title(pid).startswith(b"ray::RayWo")
-        ]
+        return {pid for pid in below(self.process.pid) if title(pid).startswith(b"ray::RayWorker")}
 
 
 def title(pid: int) -> bytes:
@@ -65,38 +72,34 @@ def below(top: int) -> list[int]:
     return found
 
 
-def end(node: "subprocess.Popen[bytes]") -> None:
-    """All of a node, at once."""
-    for pid in [*below(node.pid), node.pid]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    node.wait()
-
-
-def start(*arguments: str) -> "subprocess.Popen[bytes]":
-    command = [str(Path(sys.executable).with_name("ray")), "start", *arguments, *NODE]
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """Nodes of one core each."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Nodes]:
+    """Two nodes of one core each. The last test kills one."""
     # Ray's sockets lie there, and their paths may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        head = start("--head", "--port", port, "--include-dashboard", "false", "--temp-dir", folder)
-        nodes = [head]
+        command = [sys.executable, "-m", "tests.daemon.archive.two_nodes", folder]
+        process = subprocess.Popen(
+            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         try:
-            until(lambda: any(b"raylet" in title(pid) for pid in below(head.pid)), "head", PATIENCE_S)
-            other = start("--address", f"127.0.0.1:{port}")
-            nodes.append(other)
-            until(lambda: any(b"raylet" in title(pid) for pid in below(other.pid)), "node", PATIENCE_S)
-            yield Cluster(f"127.0.0.1:{port}", head, other)
+            yield Nodes(process)
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.close()
+            process.wait(60)
+            process.stdout.close()
         finally:
-            for node in nodes:
-                end(node)
+            for pid in below(process.pid) if process.poll() is None else []:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the command too, which would look for the nodes at this machine's own address."""
+    for name, value in LOOPBACK.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")
@@ -118,33 +121,14 @@ def single(folder: Path, low_rules: Path, tmp_path_factory: pytest.TempPathFacto
     return out
 
 
-def test_killed_workers_and_a_killed_node_change_no_row(
-    cluster: Cluster, folder: Path, single: Path, low_rules: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    process = started(folder, "--out", out, "--rules", low_rules, "--ray", cluster.address, *TINY)
-    until(lambda: len(rows(out, "inputs")) >= 2 if list(out.glob("inputs/*.parquet")) else False, "rows", PATIENCE_S)
-    first = set(cluster.workers())
-    assert len(first) == 2  # one a node
-    for pid in first:
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: set(cluster.workers()) - first, "worker in the place of the killed ones", PATIENCE_S)
-    end(cluster.other)
-    printed, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 3 and "Traceback" not in errors, errors
-    assert "1 bad" in printed
-    assert everything(out) == everything(single)
-    assert (out / "bad.jsonl").read_text() == (single / "bad.jsonl").read_text()
-
-
 def test_ctrl_c_on_a_cluster_and_on_with_one_machine(
-    cluster: Cluster, folder: Path, single: Path, low_rules: Path, tmp_path: Path
+    cluster: Nodes, folder: Path, single: Path, low_rules: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    process = started(folder, "--out", out, "--rules", low_rules, "--ray", cluster.address, *TINY)
-    until(lambda: list(out.glob("inputs/*.parquet")), "rows", PATIENCE_S)
-    process.send_signal(signal.SIGINT)
-    printed, errors = process.communicate(timeout=PATIENCE_S)
+    with started(folder, "--out", out, "--rules", low_rules, "--ray", cluster.address, *TINY) as process:
+        until(lambda: list(out.glob("inputs/*.parquet")), "rows", PATIENCE_S)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130 and "the same command goes on" in printed and "Traceback" not in errors
     until(lambda: not cluster.workers(), "end of the workers", PATIENCE_S)
     assert archive(folder, "--out", out, "--rules", low_rules, *TINY, seconds=PATIENCE_S).returncode == 3
@@ -156,3 +140,22 @@ def test_an_address_without_a_cluster(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 2 and "--ray 127.0.0.1:1: no Ray cluster can be joined there" in done.stderr
     done = archive(folder, "--out", tmp_path / "out", "--ray", "ray://127.0.0.1:1", seconds=PATIENCE_S)
     assert done.returncode == 2 and "is Ray's client" in done.stderr
+
+
+def test_killed_workers_and_a_killed_node_change_no_row(
+    cluster: Nodes, folder: Path, single: Path, low_rules: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with started(folder, "--out", out, "--rules", low_rules, "--ray", cluster.address, *TINY) as process:
+        until(lambda: len(list(out.glob("inputs/*.parquet"))) >= 2, "rows", PATIENCE_S)
+        first = cluster.workers()
+        assert len(first) == 2  # one a node
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: cluster.workers() - first, "worker in the place of the killed ones", PATIENCE_S)
+        cluster.kill_one()
+        printed, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 3 and "Traceback" not in errors, errors
+    assert "1 bad" in printed
+    assert everything(out) == everything(single)
+    assert (out / "bad.jsonl").read_text() == (single / "bad.jsonl").read_text()
