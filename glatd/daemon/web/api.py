@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from glatd.daemon.web.history import KEYS, find, read_wish, search, with_verdict
 from glatd.daemon.web.listening import MOST_LISTENERS
 from glatd.daemon.web.memory import SECONDS
 from glatd.daemon.web.past import Past
-from glatd.daemon.web.rehearsal import FIELDS, Trial, rehearse
+from glatd.daemon.web.rehearsal import FIELDS, Trial, rehearse, the_same
 from glatd.daemon.web.state import State
 from glatd.daemon.web.stories import Story
 from glatd.daemon.web.timeline import as_json
@@ -133,15 +135,19 @@ class Api:
         """POST /api/rehearse."""
         trial = Trial.of(await read_json(request, FIELDS))
         stream = self._known(trial.stream)
-        kept = self._board.kept_of(stream)
-        turns, whole = kept.turns(), kept.whole
+        turns, whole = self._board.kept_of(stream).since(time.time() - trial.seconds)
         events = tuple(event for event in self._board.events if event.stream == stream)
         manifest = self._board.manifest
 
         def work(step: Pace) -> dict[str, Any]:
-            return rehearse(trial, self._manager.live_rules(stream), turns, whole, events, manifest, step)
+            return rehearse(trial, the_same(self._manager.live_rules(stream)), turns, whole, events, manifest, step)
 
-        return answer(await self._trying.do(work))
+        left = threading.Event()  # a slider moves on, and what was asked before is not waited for
+        watching = asyncio.create_task(_watch(request, left))
+        try:
+            return answer(await self._trying.do(work, left))
+        finally:
+            watching.cancel()
 
     async def judge(self, request: Request) -> Response:
         """POST /api/verdicts."""
@@ -222,6 +228,13 @@ def answer(fields: object, status: int = 200) -> Response:
     """JSON that is asked for anew each time."""
     body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Response(body.encode("utf-8", "replace"), status, NOT_KEPT, "application/json")
+
+
+async def _watch(request: Request, left: threading.Event) -> None:
+    """Set `left` when whoever asked hangs up; its body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    left.set()
 
 
 async def _one_by_one(pieces: Iterator[str]) -> AsyncIterator[bytes]:

@@ -127,6 +127,12 @@ class Kept:
         """What is remembered, oldest first."""
         return tuple(self._turns)
 
+    def since(self, wall: float) -> tuple[Turns, bool]:
+        """What is remembered since a UNIX second, oldest first; whether that is all since the stream began."""
+        turns = list(self._turns)
+        first = next((at for at, turn in enumerate(turns) if not isinstance(turn, Lost) and turn.wall >= wall), 0)
+        return tuple(turns[first:]), self.whole and not first
+
     def _afresh(self, end: int) -> None:
         if end <= self._end:  # another stream by the same name
             self._turns.clear()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -13,6 +14,7 @@ from glatd.daemon.events.tape import Ended, Lost, decide
 from glatd.daemon.live_rules import LOWER, LiveRules, read_value
 from glatd.daemon.web.asking import Refused, text_of
 from glatd.daemon.web.kept import Turns, played
+from glatd.daemon.web.memory import SECONDS
 from glatd.daemon.web.stories import span, told
 from glatd.engines.manifest import Manifest
 from glatd.labels import ancestors
@@ -20,7 +22,7 @@ from glatd.messages import Event
 
 OTHERS = tuple(key for key in KEYS if key != "on")
 GOES_ON = "goes on"  # cause of an end that is none
-FIELDS = ("stream", "label", "threshold", *OTHERS)
+FIELDS = ("stream", "label", "threshold", "seconds", *OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Trial:
     stream: str
     label: str
     threshold: float
+    seconds: float  # back from now
     others: Mapping[str, Any]  # keys of a rule
 
     @classmethod
@@ -42,8 +45,12 @@ class Trial:
         threshold = fields.get("threshold")
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not LOWEST <= threshold <= 1:
             raise Refused(400, f'"threshold" must be a score from {LOWEST:g} to 1; less is not remembered')
+        seconds = fields.get("seconds", SECONDS)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 10 <= seconds <= SECONDS:
+            raise Refused(400, f'"seconds" must be a number from 10 to {SECONDS:g}')
         others = {key: fields[key] for key in OTHERS if fields.get(key) is not None}
-        return cls(text_of(fields, "stream"), text_of(fields, "label"), round(float(threshold), 4), others)
+        stream, label = text_of(fields, "stream"), text_of(fields, "label")
+        return cls(stream, label, round(float(threshold), 4), float(seconds), others)
 
     def rule(self, now: LiveRules) -> RuleSettings:
         """As `[[events.rule]]` has it. Nothing else changes: not its children, nor what is told beside it.
@@ -73,6 +80,12 @@ class Trial:
         return all(label.name != self.label for label in now.labels)
 
 
+@lru_cache(8)
+def the_same(rules: LiveRules) -> LiveRules:
+    """Rules that are equal to these, and as a rule resolved already: that takes 40 ms."""
+    return rules
+
+
 def rehearse(
     trial: Trial,
     now: LiveRules,
@@ -96,6 +109,7 @@ def rehearse(
         Refused: nothing is remembered yet.
     """
     rule, meant = trial.rule(now), set(trial.meant(now))
+    step()
     limited = _limited(replace(now, since=(*now.since, rule)).resolved, meant)
     windows = [turn.window for turn in turns if not isinstance(turn, Lost)]
     if not windows:

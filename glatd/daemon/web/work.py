@@ -20,18 +20,25 @@ LONGEST_REST_S = 0.02
 
 
 class Pace:
-    """Called between two steps of a work."""
+    """Called between two steps of a work.
 
-    def __init__(self, stopped: threading.Event) -> None:
-        self._stopped = stopped
+    Args:
+        stopped: the daemon ends.
+        left: whoever asked does not wait any more.
+    """
+
+    def __init__(self, stopped: threading.Event, left: threading.Event) -> None:
+        self._stopped, self._left = stopped, left
         self._since = time.monotonic()
 
     def __call__(self) -> None:
         """Rest, if it is time.
 
         Raises:
-            Refused: the daemon ends.
+            Refused: the daemon ends, or nobody waits.
         """
+        if self._left.is_set():
+            raise Refused(400, "whoever asked has left")
         worked = time.monotonic() - self._since
         if worked < TURN_S:
             return
@@ -52,8 +59,11 @@ class Work:
         self._stopped = threading.Event()
         self._waiting = 0
 
-    async def do(self, function: Callable[[Pace], T]) -> T:
+    async def do(self, function: Callable[[Pace], T], left: threading.Event | None = None) -> T:
         """Have something done; it is given its pace.
+
+        Args:
+            left: set when whoever asked does not wait any more.
 
         Raises:
             Refused: too much waits already.
@@ -61,8 +71,14 @@ class Work:
         if self._waiting >= MOST_WAITING:
             raise Refused(429, f"{MOST_WAITING} requests wait already; ask again in a moment")
         self._waiting += 1
+
+        def work() -> T:
+            pace = Pace(self._stopped, left or threading.Event())
+            pace()
+            return function(pace)
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(Pace(self._stopped)))
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
 

@@ -16,6 +16,7 @@ pytest.importorskip("starlette", reason="needs the extra web")
 from glatd.audio import read_mono
 from glatd.config import build
 from glatd.daemon.events.settings import EventSettings
+from glatd.daemon.events.tape import Quiet
 from glatd.daemon.stream import Window
 from glatd.daemon.web.asking import Refused
 from glatd.daemon.web.feed import MOST_WAITING, Feed
@@ -106,6 +107,7 @@ def test_a_group_that_is_no_class_means_all_below_it(street: Heard) -> None:
         ({"label": "Dgo", "threshold": 0.5}, ConfigError, "did you mean 'Dog'"),
         ({"label": "Dog", "threshold": 0.05}, Refused, "0.1 to 1"),
         ({"label": "Dog", "threshold": True}, Refused, "0.1 to 1"),
+        ({"label": "Dog", "threshold": 0.5, "seconds": 1e9}, Refused, "10 to 7200"),
         ({"label": "Dog", "threshold": 0.5, "hold": -1}, ConfigError, "hold"),
         ({"label": "Dog", "threshold": 0.5, "schedule": {"a": 1}}, ConfigError, "schedule"),
         ({"label": "", "threshold": 0.5}, Refused, "label"),
@@ -207,5 +209,7 @@ def test_what_is_kept_of_looks_is_bounded() -> None:
     for number in range(30):
         kept.quiet(Window(number, 0, 100 * number + 1, 0), float(number))
     assert len(kept.turns()) == 10 and not kept.whole
+    turns, whole = kept.since(25.0)
+    assert [turn.wall for turn in turns if isinstance(turn, Quiet)] == [25.0, 26.0, 27.0, 28.0, 29.0] and not whole
     kept.quiet(Window(1, 0, 1, 0), 0.0)
-    assert len(kept.turns()) == 1 and kept.whole
+    assert len(kept.turns()) == 1 and kept.since(-1.0)[1] and kept.whole
