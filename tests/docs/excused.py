@@ -34,12 +34,10 @@ EXCUSED = {
     r"python -m benchmarks ": "takes an hour, and a corpus that does not come along",
     r"glatd archive s3://": "needs an object store; tests/daemon/archive/ has another of fsspec's",
     r"(RAY_USAGE_STATS_ENABLED=0 )?ray |glatd archive .* --ray ": "needs Ray; tests/daemon/archive/ starts a cluster",
+    r"curl ": "asks the dashboard, and never ends; tests/daemon/web/ asks it all that",
     r"glatd train fit ": "takes hours and a corpus; tests/trainer/test_fit.py fits a small one",
     r"glatd train finetune |glatd run .*--engine mine/engine": "takes minutes; tests/trainer/test_finetune.py does it",
     r"glatd verdicts ": "needs events that were judged; tests/daemon/web/test_gathering.py has some",
-    r"glatd train finetune |glatd (engine verify|run --engine) mine/engine": (
-        "needs recordings of a sound, and minutes; tests/trainer/test_finetune.py goes the whole way"
-    ),
     r"glatd train import ": "the published weights do not come along; tests/trainer/test_importing.py imports some",
 }
 

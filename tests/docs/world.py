@@ -101,7 +101,7 @@ class World:
             shutil.copy(self.folder / entry, place)
         for target in (place / "night", place / "var" / "night"):
             shutil.copytree(self.folder / "night", target)
-        for target in (place / "models" / "glat-mn04", place / "mine"):  # as committed: exported by the commands
+        for target in (place / "models" / "glat-mn04", place / "new"):  # as committed: exported by the commands
             target.mkdir(parents=True)
             for entry in ("model.json", "weights.safetensors", "metrics.json"):
                 shutil.copy(ROOT / "models" / "glat-mn04" / entry, target)
@@ -158,11 +158,11 @@ class Place:
             text += f" --publish {world.publish}"
         return text
 
-    def run(self, command: Command, codes: tuple[int, ...]) -> None:
+    def run(self, command: Command, codes: tuple[int, ...], patience: float = PATIENCE_S) -> None:
         """To its end, which must come with one of these exit codes."""
         process, log = self._start(command)
         try:
-            code = process.wait(PATIENCE_S)
+            code = process.wait(patience)
         except subprocess.TimeoutExpired:
             self._kill(process)
             pytest.fail(f"{command}\ndid not end\n{log.read_text(errors='replace')[-2000:]}")
