@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 SHELL = ("sh", "console", "bash", "shell")
 # What a line of an indented block begins with if the block is one of commands.
 PROGRAMS = (
-    "apt-get", "cat", "cc", "cp", "curl", "git", "glatd", "install", "ln", "loginctl", "make", "npm", "pip", "pipx", "podman",
-    "python", "python3", "runuser", "scripts/", "sudo", "systemctl", "tar", "(umask",
+    "apt-get", "cat", "cc", "cp", "curl", "git", "glatd", "install", "ln", "loginctl", "make", "npm", "pip", "pipx",
+    "podman", "python", "python3", "runuser", "scripts/", "sudo", "systemctl", "tar", "(umask",
 )  # fmt: skip
 
 
