@@ -31,7 +31,7 @@ class Job:
 
 
 def describe(job: Job, manifest: Manifest) -> dict[str, Any]:
-    """All that decides the rows, by name; it stands in `archive.json` and in the schema of every table."""
+    """All that decides the rows, by name; it stands in `archive.json`, and but for the labels in every table."""
     settings = job.settings
     return {
         "format": "glatd archive",
@@ -52,8 +52,14 @@ def describe(job: Job, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def metadata(description: dict[str, Any]) -> dict[bytes, bytes]:
-    """For the schema of a table."""
+def metadata(description: dict[str, Any], labels: bool) -> dict[bytes, bytes]:
+    """For the schema of a table.
+
+    Args:
+        labels: whether it has a column that needs them: 527 names are more than the rows of many a part.
+    """
+    if not labels:
+        description = {key: value for key, value in description.items() if key != "labels"}
     return {METADATA: json.dumps(description, ensure_ascii=False).encode()}
 
 

@@ -25,13 +25,13 @@ class Part:
 
     Args:
         name: sorted as the rows are to be.
-        schema: of the windows.
-        metadata: of the schemas of all three tables.
+        schema: of the windows, with its metadata.
+        metadata: of the schemas of the other tables.
     """
 
     def __init__(self, store: Store, name: str, schema: pa.Schema, metadata: dict[bytes, bytes]) -> None:
         self.name, self._store, self._metadata = name, store, metadata
-        self._schema = schema.with_metadata(metadata)
+        self._schema = schema
         self._pending: list[pa.Table] = []
         self._events: list[dict[str, Any]] = []
         self._inputs: list[dict[str, Any]] = []

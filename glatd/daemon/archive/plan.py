@@ -46,10 +46,10 @@ class Estimates:
 
     def seconds(self, item: Input) -> float:
         """Of one recording, about."""
-        return item.size / self._rate(item.suffix)
+        return item.size / self.rate(item.suffix)
 
-    def _rate(self, suffix: str) -> float:
-        """Bytes a second."""
+    def rate(self, suffix: str) -> float:
+        """Bytes a second of such recordings, about."""
         usual = _USUAL.get(suffix) or _VIDEO.get(suffix) or _LOSSY
         return (self._bytes[suffix] + PRIOR_SECONDS * usual) / (self._seconds[suffix] + PRIOR_SECONDS)
 

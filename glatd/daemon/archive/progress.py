@@ -31,10 +31,8 @@ class Meter:
         self._left = {item.name: item for item in inputs}
         # By suffix, since what is learnt of one recording changes the estimate of all others of its kind.
         self._bytes: dict[str, int] = {}
-        self._of: dict[str, Input] = {}
         for item in inputs:
             self._bytes[item.suffix] = self._bytes.get(item.suffix, 0) + item.size
-            self._of[item.suffix] = item
         self.inputs, self.finished = len(inputs), 0
         self.heard = 0.0  # s of audio in recordings that are done
         self._under_way: dict[str, float] = {}  # s of audio that was heard of those that are not
@@ -64,10 +62,7 @@ class Meter:
     @property
     def total(self) -> float:
         """Seconds of audio in all, about; never less than was heard."""
-        rest = 0.0
-        for suffix, size in self._bytes.items():
-            item = self._of[suffix]
-            rest += size * self._estimates.seconds(item) / item.size if item.size else 0.0
+        rest = sum(size / self._estimates.rate(suffix) for suffix, size in self._bytes.items())
         return max(self.heard + rest, self.seconds)
 
     def note(self, now: float) -> None:

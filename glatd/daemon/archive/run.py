@@ -47,6 +47,7 @@ class Run:
         self._queue: deque[Shard] = deque()
         self._strikes: Counter[str] = Counter()
         self._early_deaths = 0
+        self._deaths = False
         self._of: dict[int, dict[str, Input]] = {}  # of each shard under way, what is not safe yet
         self._next = 0
         self._unwritten: dict[str, Done] = {}  # tagged, but not safe
@@ -105,6 +106,10 @@ class Run:
             crew.close()
             self.seconds = time.monotonic() - began
             self._keep_bad()
+        if self._deaths:
+            # One that was only out of reach may have written after all what was given to another one.
+            tidy(self._store)
+            read_done(self._store)
 
     def _work(self, crew: Crew, meter: Meter, shown: Progress) -> None:
         until = float("inf")
@@ -175,6 +180,7 @@ class Run:
 
     def _died(self, shard: Shard | None, report: Died, meter: Meter, shown: Progress) -> None:
         """A worker is gone: what it has not written is given to another one."""
+        self._deaths = True
         if report.error is not None:
             raise report.error
         if report.early and not self.stopped:
@@ -207,7 +213,7 @@ class Run:
 
     def _tell_bad(self, name: str, trouble: str, shown: Progress) -> None:
         self.bad[name] = trouble
-        shown.say(f"bad: {name if name in trouble else ''}{': ' if name not in trouble else ''}{trouble}")
+        shown.say(f"bad: {trouble}" if name in trouble else f"bad: {name}: {trouble}")
 
     def _note_troubles(self, done: dict[str, Entry]) -> None:
         """Those of recordings that were tagged before: they are no better now."""

@@ -37,8 +37,11 @@ class Worker:
         self._hearer = Hearer(job.settings, job.engine)
         manifest = self._hearer.engine.manifest
         self._places = {label.mid: index for index, label in enumerate(manifest.labels)}
-        self._schema = window_schema(job.scores, len(manifest.labels))
-        self._metadata = metadata(describe(job, manifest))
+        described = describe(job, manifest)
+        self._metadata = metadata(described, labels=False)
+        self._schema = window_schema(job.scores, len(manifest.labels)).with_metadata(
+            metadata(described, labels=job.scores != "top")
+        )
         self._stopped = threading.Event()
         pa.set_cpu_count(1)  # there is a worker for every core
 

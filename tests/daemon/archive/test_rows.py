@@ -102,9 +102,11 @@ def test_each_recording_is_a_row_and_what_was_lost_is_told(tagged: Path, replaye
 @pytest.mark.parametrize("table", ["windows", "events", "inputs"])
 def test_a_table_explains_itself(tagged: Path, table: str) -> None:
     described = json.loads(pq.read_schema(next((tagged / table).iterdir())).metadata[b"glatd"])
-    assert described == json.loads((tagged / "archive.json").read_text())
+    whole = json.loads((tagged / "archive.json").read_text())
+    assert len(whole["labels"]) == 527
+    assert described == {key: value for key, value in whole.items() if table == "windows" or key != "labels"}
     assert {"engine", "model", "precision", "rate", "hop", "crops", "scores", "events", "glatd"} <= set(described)
-    assert len(described["labels"]) == 527 and described["events"]["on"] == 0.02
+    assert described["events"]["on"] == 0.02
 
 
 def test_half_the_size_for_half_the_digits(recordings: Path, tagged: Path, tmp_path: Path) -> None:

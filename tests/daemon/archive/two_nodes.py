@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this machine, in a process of its own: `python -m tests.daemon.archive.two_nodes DIR`.
 
 Prints the address; "kill" on stdin kills the second node, and the end of stdin all of it. Everything listens on
-127.0.0.1 alone, for which a variable must be 0: without, Ray takes the machine's own address where it is given that one.
+127.0.0.1 alone, for which a variable must be 0: else Ray takes the machine's own address where it is given that one.
 """
 
 import os
@@ -22,8 +22,8 @@ PATIENCE = {
 NODE = {"node_ip_address": "127.0.0.1", "num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
 
 
-# A node waits 15 s for its agents to tell the ports that they have found, and then dies. Fewer where it knows them; on a
-# busy machine it takes a few turns all the same.
+# A node waits 15 s for its agents to tell the ports that they have found, for some not if it knows them, and then dies:
+# on a busy machine it takes a few turns.
 TURNS = 8
 PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
 
