@@ -41,8 +41,8 @@ EXCUSED = {
     r"glatd train import ": "the published weights do not come along; tests/trainer/test_importing.py imports some",
 }
 
-# Run by `make test-long` alone: these compile networks, or run what was compiled so.
-SLOW = re.compile(r"glatd (train export|engine build|engine verify my-|run --engine my-)")
+# Run by `make test-long` alone: these compile networks, or need what a costly command before them has made.
+SLOW = re.compile(r"glatd (train export|engine build|engine verify my-|run --engine my-|archive export)")
 # Each loads the engine, which takes more than a second: in `make test` once, whatever the options, and once with keys.
 HEAVY = {
     f"glatd {name}"
