@@ -25,10 +25,13 @@ class Served:
 
     Attributes:
         address: http://HOST:PORT.
+        control: its control socket.
+        uri: of what it hears.
     """
 
-    def __init__(self, folder: Path, address: str, process: Running) -> None:
+    def __init__(self, folder: Path, address: str, control: str, uri: str, process: Running) -> None:
         self.folder, self.address, self.process = folder, address, process
+        self.control, self.uri = control, uri
 
     @property
     def port(self) -> int:
@@ -136,10 +139,11 @@ def of(kind: str) -> Found:
 @contextmanager
 def served(folder: Path, sound: Path | None = None) -> Iterator[Served]:
     """A daemon that hears a sound in a loop, with a journal, clips, a token and live listening."""
-    address = free_endpoint().replace("tcp", "http")
+    address, control = free_endpoint().replace("tcp", "http"), free_endpoint()
     config = folder / "glatd.toml"
     config.write_text(
         f'node = "edge-1"\npublish = ""\nstatus_seconds = 1.0\ncrops = 2\njournal = "{folder / "journal"}"\n'
+        f'control = "{control}"\n'
         f"[events]\non = 0.15\noff = 0.1\nhold = 0.5\n"
         f'[clips]\nfolder = "{folder / "clips"}"\npost_roll = 0.0\nlongest = 5.0\n'
         f'[web]\naddress = "{address}"\ntoken = "{folder / "token"}"\nlisten = true\n'
@@ -151,4 +155,4 @@ def served(folder: Path, sound: Path | None = None) -> Iterator[Served]:
         running("run", "--config", config, "--source", f"yard={server.uri}", "--format", "jsonl") as process,
     ):
         process.wait_for(of("tags"))
-        yield Served(folder, address, process)
+        yield Served(folder, address, control, server.uri, process)

@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from glatd.audio import read_mono
+from glatd.clients.control import ask
 from tests.conftest import ROOT
 from tests.daemon.processes import glatd
 from tests.daemon.sounds import write_wav
@@ -198,6 +199,23 @@ def test_those_with_the_token_hear_what_is_heard_and_the_log_says_so(daemon: Ser
     assert any("127.0.0.1 listens to yard now" in line for line in daemon.process.errors)
     assert any("listens to yard no more" in line for line in daemon.process.errors)
     assert not any(daemon.token in line for line in daemon.process.errors)
+
+
+def test_streams_come_and_go_and_rules_change_while_it_is_looked_at(daemon: Served) -> None:
+    with daemon.viewer() as viewer:
+        viewer.until(of("hello"))
+        viewer.watch(["gate"], ["Dog"])
+        ask(daemon.control, "add", source=f"gate={daemon.uri}")
+        ask(daemon.control, "set", stream="gate", label="Dog", key="on", value="0.7")
+        viewer.until(lambda message: message["type"] == "tags" and message["stream"] == "gate")
+        assert viewer.until(of("scores"))["stream"] == "gate" and viewer.picture()[2:6] == b"gate"
+        gate = next(stream for stream in daemon.get("/api/state")["streams"] if stream["stream"] == "gate")
+        assert gate["rules"]["Dog"]["on"] == 0.7
+        assert daemon.get("/api/timeline?stream=gate&label=Dog")["end"]
+        ask(daemon.control, "remove", stream="gate")
+        viewer.until(lambda message: message["type"] == "status" and message["reason"] == "removed")
+        assert [stream["stream"] for stream in daemon.get("/api/state")["streams"]] == ["yard"]
+        assert daemon.refused("/api/timeline?stream=gate&label=Dog")[0] == 404
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
