@@ -23,6 +23,9 @@ export const score = (value) => (Number.isFinite(value) ? value.toFixed(2) : "�
 /** -31 dB; digital silence has no level. */
 export const level = (dbfs) => (dbfs <= -119.9 ? "silence" : `${Math.round(dbfs)} dB`.replace("-", "−"));
 
+/** "−12.4 ppm", by which a clock is slow; empty while that is not known. */
+export const drift = (ppm) => (Number.isFinite(ppm) ? `${ppm.toFixed(1)} ppm`.replace("-", "−") : "");
+
 /** 12,345. */
 export const count = (value) => COUNT.format(value);
 

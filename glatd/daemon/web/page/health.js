@@ -2,7 +2,7 @@
 
 import { fill, h, keep, say } from "./dom.js";
 import { facts } from "./evidence.js";
-import { count, level, many, span } from "./format.js";
+import { count, drift, level, many, span } from "./format.js";
 
 const COLUMNS = ["Source", "State", "What is wrong", "Level", "Heard", "Lost", "Late", "Windows", "Left out", "Opened", "Clock"];
 
@@ -97,7 +97,7 @@ export class Health {
       const values = {
         State: stream.state, Heard: s(status.samples), Lost: status.lost ? s(status.lost) : "", Late: `${Math.round(status.late_ms)} ms`,
         Windows: count(status.windows), "Left out": status.skipped + status.dropped ? count(status.skipped + status.dropped) : "",
-        Opened: `${count(status.connections)} ×`, Clock: status.drift_ppm === null || status.drift_ppm === undefined ? "" : `${status.drift_ppm.toFixed(1)} ppm`,
+        Opened: `${count(status.connections)} ×`, Clock: drift(status.drift_ppm),
         "What is wrong": stream.trouble,
       };
       for (const cell of row.querySelectorAll("td")) if (cell.dataset.column in values) say(cell, values[cell.dataset.column]);

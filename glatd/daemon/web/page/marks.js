@@ -110,14 +110,14 @@ export class EventBars {
     for (const row of store.events.values()) {
       if (row.stream !== stream.name || row.session !== store.session) continue;
       const x = xOf(row.onset);
-      const going = row.end === null || row.end === undefined;
-      const end = going ? Math.min(right, xOf(stream.tags?.end ?? row.onset)) : xOf(row.end);
+      const back = row.phase === "retract"; // it has no end: it never was
+      const going = !back && (row.end === null || row.end === undefined);
+      const end = back ? x : going ? Math.min(right, xOf(stream.tags?.end ?? row.onset)) : xOf(row.end);
       if (end < left || x > right) continue;
       const lane = this.laneOf(row.id, x, until);
       if (lane < 0) continue;
       const y = top + lane * (LANE + 2);
       const width = Math.max(3, end - x);
-      const back = row.phase === "retract";
       const text = `${row.label} ${row.peak.toFixed(2)}${row.verdict === "rejected" ? " ✗" : row.verdict ? " ✓" : ""}`;
       context.fillStyle = colour(back || row.verdict === "rejected" ? "faint" : "heard");
       context.globalAlpha = back ? 0.35 : 1;

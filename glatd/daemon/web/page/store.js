@@ -39,7 +39,9 @@ export class Stream {
   get trouble() {
     const findings = (this.status?.findings ?? []).join("; ");
     if (["live", "starting", "muted", "ended"].includes(this.state)) return findings;
-    return this.why || findings;
+    // Errors name the source first, which stands beside it already.
+    const why = this.why.startsWith(`${this.status.uri}: `) ? this.why.slice(this.status.uri.length + 2) : this.why;
+    return why || findings;
   }
 
   /** The moment of a sample, ms since 1970; NaN before anything was heard. */

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { fill, h, keep, put, say } from "./dom.js";
 import { EventList } from "./events.js";
 import { facts } from "./evidence.js";
-import { count, level, score, span } from "./format.js";
+import { count, drift, level, score, span } from "./format.js";
 import { Hearing } from "./hearing.js";
 import { choose } from "./picker.js";
 import { onTheme } from "./theme.js";
@@ -41,7 +41,10 @@ export class StreamView {
     this.ends = [
       this.store.on("streams", () => this.update()),
       this.store.on("tags", (tags) => tags.stream === name && this.heard(tags)),
-      this.store.on("scores", (scores) => this.timeline.take(scores)),
+      this.store.on("scores", (scores) => {
+        this.timeline.take(scores);
+        this.showValues(this.timeline.plot?.cursor.idx);
+      }),
       this.store.on("event", (row) => {
         if (row.stream !== name) return;
         this.events.take([row]);
@@ -158,6 +161,7 @@ export class StreamView {
     } catch (error) {
       if (error.name !== "AbortError") say(this.wrong, error.message);
     }
+    this.showValues(null);
     if (this.hearing.label !== this.focus) this.hearing.choose(this.focus);
   }
 
@@ -193,6 +197,7 @@ export class StreamView {
           this.focus = label;
           this.hearing.choose(label);
           this.drawChips();
+          this.showValues(null);
           this.hearing.line.focus();
         } }, h("i.line", { "aria-hidden": "true" }), label, " ", h("span.chip-value.tabular")),
       h("button.chip-off", { type: "button", "aria-label": `Leave ${label} out`,
@@ -255,7 +260,7 @@ export class StreamView {
       ["not looked at", some(status.skipped + status.dropped, `${count(status.skipped + status.dropped)} (overload)`)],
       ["quiet", some(status.quiet, count(status.quiet))],
       ["opened", `${count(status.connections)} ×`],
-      ["clock", status.drift_ppm === null ? null : `${status.drift_ppm.toFixed(1)} ppm`]));
+      ["clock", drift(status.drift_ppm)]));
     this.listening.hidden = !this.store.web.listen;
     this.app.offerLabels();
   }

@@ -9,7 +9,7 @@ import { colour, onTheme } from "./theme.js";
 export const MOST_LABELS = 6;
 const HEIGHT = 190; // CSS pixels
 const LEAST_S = 60; // that are drawn, however little is remembered
-const HOLE_S = 5; // without a score, where the line is broken
+const HOLE_S = 12; // without a score, where the line is broken: what a window and its hop do not reach over
 const LEFT = 38; // as of the waterfall above it
 
 /** The colour of the n-th class. */
