@@ -45,21 +45,6 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 CODE = re.compile(r"(^```.*?^```[^\n]*$|^(?: {4}|\t)[^\n]*$|`[^`\n]+`)", re.M | re.S)
 
 
-AWAITED = ("dashboard.md", "archive.md")  # in the navigation as soon as they are written
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave pages out of the navigation that are still to come."""
-    for part in config.nav or ():
-        for pages in part.values():
-            if isinstance(pages, list):
-                pages[:] = [
-                    page for page in pages
-                    for name in page.values() if name not in AWAITED or (ROOT / "docs" / name).is_file()
-                ]  # fmt: skip
-    return config
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what does not stand in docs/."""
     for path, name in BORROWED.items():
