@@ -14,6 +14,7 @@ from typing import Any
 from glatd import __version__
 from glatd.clients.bridges.mqtt_settings import slug
 from glatd.clients.bridges.mqtt_topics import Topics
+from glatd.labels import OWN
 
 PHASES = ["start", "update", "end", "retract"]
 STATES = ["starting", "live", "silent", "stalled", "reconnecting", "muted", "ended", "failed", "stopped"]
@@ -86,7 +87,7 @@ class Discovery:
     def _stream_entities(self, node: str, stream: str) -> Iterator[tuple[str, str, Entity]]:
         topics, heard, there = self.topics.stream(node, stream), self._available(node, stream), self._available(node)
         for label in self.classes:
-            entity = {"name": label, "state_topic": topics.state(label), "device_class": "sound"} | heard
+            entity = {"name": label.removeprefix(OWN), "state_topic": topics.state(label), "device_class": "sound"} | heard
             yield "binary_sensor", f"{slug(label)}-sound", entity
         yield (
             "sensor",
@@ -181,7 +182,7 @@ class Discovery:
             )
             topic = topics.threshold(label)
             number = {
-                "name": f"Threshold {label}",
+                "name": f"Threshold {label.removeprefix(OWN)}",
                 "state_topic": topic,
                 "command_topic": f"{topic}/set",
                 "min": 0.01,
