@@ -87,7 +87,8 @@ class Discovery:
     def _stream_entities(self, node: str, stream: str) -> Iterator[tuple[str, str, Entity]]:
         topics, heard, there = self.topics.stream(node, stream), self._available(node, stream), self._available(node)
         for label in self.classes:
-            entity = {"name": label.removeprefix(OWN), "state_topic": topics.state(label), "device_class": "sound"} | heard
+            name = label.removeprefix(OWN)
+            entity = {"name": name, "state_topic": topics.state(label), "device_class": "sound"} | heard
             yield "binary_sensor", f"{slug(label)}-sound", entity
         yield (
             "sensor",
