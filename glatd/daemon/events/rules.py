@@ -108,6 +108,12 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
                 f"events: {labels[index].name} on stream {stream} has off = {value['off']:g} above on = "
                 f"{value['on']:g}; give its rule both"
             )
+    place_of = {label.mid: index for index, label in enumerate(labels)}
+    below: list[set[int]] = [set() for _ in labels]
+    for other in range(count):
+        if values[other]["publish"]:
+            for mid in above[other] & place_of.keys():
+                below[place_of[mid]].add(other)
     order = sorted(range(count), key=lambda index: (index not in suppressors, -len(above[index]), index))
     rank = {index: place for place, index in enumerate(order)}
     return Rules(
@@ -115,12 +121,7 @@ def resolve(settings: EventSettings, labels: Sequence[LabelEntry], sizes: Geomet
         off=np.array([value["off"] for value in values], np.float32),
         of=tuple(_rule(value, sizes, hop) for value in values),
         order=tuple(rank[index] for index in range(count)),
-        below=tuple(
-            frozenset()
-            if index in named
-            else frozenset(other for other in range(count) if label.mid in above[other] and values[other]["publish"])
-            for index, label in enumerate(labels)
-        ),
+        below=tuple(frozenset() if index in named else frozenset(each) for index, each in enumerate(below)),
         suppressed=tuple(tuple(part) for part in suppressed),
     )
 
