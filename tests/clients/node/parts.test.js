@@ -76,6 +76,7 @@ test("a group of the ontology brings what is below it", () => {
   assert.ok(midsBelow("Vehicle").has("/m/07r04")); // Truck
   assert.ok(!midsBelow("Vehicle").has("/m/0bt9lr"));
   assert.deepEqual([...midsBelow("Dog")].includes("/m/05tny_"), true); // Bark
+  assert.deepEqual([...midsBelow("own:Village bell")], ["/own/Village bell"]);
   assert.throws(() => midsBelow("Vehicel"), /unknown label or group "Vehicel"; did you mean "Vehicle"\?/);
   assert.throws(() => midsBelow("qqqqqq"), (error) => !error.message.includes("did you mean"));
 });
