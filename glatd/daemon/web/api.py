@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from glatd.daemon.manage import Manager
-from glatd.daemon.privacy.outlet import is_veiled
 from glatd.daemon.privacy.retention import NAME, SUFFIX
 from glatd.daemon.settings import Settings
 from glatd.daemon.web.access import Doorman
@@ -183,7 +182,7 @@ class Api:
         if not self._settings.web.listen:
             raise Refused(403, "live listening is off; set web.listen = true in glatd.toml")
         stream = self._known(words.get("stream", ""))
-        if is_veiled(stream, self._settings.blank):
+        if self._board.is_veiled(stream):
             raise Refused(403, f"{stream} keeps speech in (blank.speech), and live audio is not known to have none")
         if self._board.listeners.count >= MOST_LISTENERS:
             raise Refused(429, f"{MOST_LISTENERS} listen already; stop one of them")

@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -37,14 +37,18 @@ class Board:
         manifest: of the engine.
         scale: of spectrograms.
         hop_s: s between windows.
+        is_veiled: whether speech of a stream must not leave memory: then its spectrogram does not either, for whoever
+            has enough of its bands can make speech of them again.
 
     Attributes:
         statuses: the newest of each stream that was not removed.
         events: messages of this run.
     """
 
-    def __init__(self, feed: Feed, manifest: Manifest, scale: Scale, hop_s: float) -> None:
-        self.feed, self.manifest, self.scale = feed, manifest, scale
+    def __init__(
+        self, feed: Feed, manifest: Manifest, scale: Scale, hop_s: float, is_veiled: Callable[[str], bool]
+    ) -> None:
+        self.feed, self.manifest, self.scale, self.is_veiled = feed, manifest, scale, is_veiled
         sizes = manifest.geometry
         self._drawn = round(KEPT_S * sizes.rate / sizes.hop)  # mel frames
         self._index = {label.name: index for index, label in enumerate(manifest.labels)}
@@ -158,6 +162,8 @@ class Board:
     def _draw(self, item: Frames) -> None:
         before = max(0, -item.first)  # frames before the stream began, which are silence
         self.kept_of(item.stream).frames(item.frames)
+        if self.is_veiled(item.stream):
+            return
         stretch = Stretch(item.first + before, item.frames[before:])
         self._pictures.setdefault(item.stream, Newest(self._drawn)).add(stretch)
         for viewer in self._watching(item.stream):

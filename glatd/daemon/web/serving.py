@@ -12,6 +12,7 @@ from glatd.daemon.journal.journal import Journal
 from glatd.daemon.loop import Loop
 from glatd.daemon.manage import Manager
 from glatd.daemon.metrics.address import read_address
+from glatd.daemon.privacy.outlet import is_veiled
 from glatd.daemon.web.access import Doorman, read_token
 from glatd.daemon.web.api import Api
 from glatd.daemon.web.app import make_app
@@ -41,7 +42,13 @@ class Dashboard:
         token = read_token(Path(web.token)) if web.token else ""
         sizes = assembly.engine.sizes
         self.feed = Feed(loop.tracks, sizes.hop)
-        self._board = board = Board(self.feed, assembly.engine.manifest, scale_of(assembly.engine), settings.hop)
+        self._board = board = Board(
+            self.feed,
+            assembly.engine.manifest,
+            scale_of(assembly.engine),
+            settings.hop,
+            lambda stream: is_veiled(stream, settings.blank),
+        )
         verdicts = Verdicts(Path(settings.journal) if settings.journal else None)
         journal = assembly.journal
 

@@ -54,7 +54,10 @@ class State:
         """
         rules = await self._rules()
         board, settings = self._board, self._settings
-        streams = [to_map(status) | {"rules": rules.get(name) or {}} for name, status in board.statuses.items()]
+        streams = [
+            to_map(status) | {"rules": rules.get(name) or {}, "veiled": board.is_veiled(name)}
+            for name, status in board.statuses.items()
+        ]
         return {
             "node": settings.node_name,
             "session": self._session,

@@ -7,6 +7,7 @@ from typing import Any
 from glatd.daemon.assembly import Assembly
 from glatd.daemon.live_rules import LiveRules
 from glatd.daemon.loop import Loop
+from glatd.daemon.privacy.outlet import is_veiled
 from glatd.daemon.settings import Settings
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.web.board import Board
@@ -42,7 +43,7 @@ def hear(engine: Engine, path: Path, **settings: Any) -> Heard:
     loop = assembly.loop([track], [messages.append], live=False, every_pass=lambda: passes[0].look())
     feed = Feed(loop.tracks, engine.sizes.hop)
     passes.append(feed)
-    board = Board(feed, engine.manifest, scale_of(engine), of.hop)
+    board = Board(feed, engine.manifest, scale_of(engine), of.hop, lambda stream: is_veiled(stream, of.blank))
     feed.wake, feed.eager = board.take, True
     loop.sinks = [*loop.sinks, feed]
     loop.saw = feed.saw

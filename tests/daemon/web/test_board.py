@@ -17,6 +17,7 @@ from glatd.audio import read_mono
 from glatd.config import build
 from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.events.tape import Quiet
+from glatd.daemon.privacy.settings import BlankSettings
 from glatd.daemon.stream import Window
 from glatd.daemon.web.asking import Refused
 from glatd.daemon.web.feed import MOST_WAITING, Feed
@@ -161,6 +162,12 @@ def test_the_spectrogram_is_what_the_network_sees(street: Heard, engine: Engine)
         assert np.abs(expected.astype(int) - np.frombuffer(pixels, np.uint8)).max() <= 1
     assert 1000 <= sum(len(stretch.frames) for stretch in picture.stretches) < 1096
     assert HEAD.size == struct.calcsize("<qHH") == 12
+
+
+def test_where_speech_is_kept_in_no_spectrogram_leaves_either(engine: Engine) -> None:
+    heard = hear(engine, STREET, events=EVENTS, gate=-10.0, blank=BlankSettings(speech=True, streams=("y*",)))
+    assert heard.board.is_veiled("yard") and not heard.board.is_veiled("gate")
+    assert not heard.board._pictures and heard.board.kept_of("yard").turns()
 
 
 def test_bands_are_where_tones_are_heard(engine: Engine) -> None:
