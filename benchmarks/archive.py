@@ -57,13 +57,13 @@ def run(folder: Path, out: Path, jobs: int, scores: str = "top") -> dict[str, An
     took = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     audio = sum(pq.read_table(out / "inputs").column("seconds").to_pylist())
-    said = re.search(r"\((\d+) times real time\)", done.stdout)
+    said = re.search(r"\(([\d.]+) times real time\)", done.stdout)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "jobs": jobs,
         "audio_s": audio,
         "command_s": round(took, 1),
-        "speed": int(said[1]) if said else None,
+        "speed": float(said[1]) if said else None,
         "cpu_s_an_hour": round(3600 * cpu / audio, 1),
         "largest_process_mb": round(after.ru_maxrss / 1000),
         "load_before": load,

@@ -46,8 +46,9 @@ def lines(result: Row) -> list[str]:
         *table(
             ["recordings", "workers", "times real time", "of it a worker", "command s", "CPU s an hour of audio",
              "largest process MB", "load average before"],
-            pick([row | {"each": (row["speed"] or 0) / row["jobs"]} for row in result["runs"]], recordings="", jobs="",
-                 speed="", each=".1f", command_s=".0f", cpu_s_an_hour=".0f", largest_process_mb="", load_before=".1f"),
+            pick([row | {"each": (row["speed"] or 0) / row["jobs"]} for row in result["runs"]],
+                 recordings="", jobs="", speed=".1f", each=".1f", command_s=".0f", cpu_s_an_hour=".0f",
+                 largest_process_mb="", load_before=".1f"),
         ),
         "A window in a batch, on one thread, ms of each look (5 crops):",
         "",

@@ -19,6 +19,7 @@ from glatd.errors import ConfigError, EngineError, SourceError
 
 STRIKES = 2  # workers that die over one recording before it is taken for bad
 EARLY_DEATHS = 3  # workers in a row that die before they have their engine
+KINDS = 5  # suffixes that are told by name
 KEEP_BAD_SECONDS = 60.0  # between two writings of the list of bad recordings
 
 
@@ -242,10 +243,11 @@ class Run:
         """
         counts = self.counts
         speed = heard / self.seconds if self.seconds else 0.0
-        if self.seconds:
+        if counts.inputs:
+            many = "recordings" if counts.inputs > 1 else "recording"
             yield (
-                f"{counts.inputs:,} recordings, {lasting(heard)} of audio in {lasting(self.seconds)} "
-                f"({speed:.0f} times real time): {counts.windows:,} windows, {counts.events:,} events"
+                f"{counts.inputs:,} {many}, {lasting(heard)} of audio in {lasting(self.seconds)} "
+                f"({speed:.1f} times real time): {counts.windows:,} windows, {counts.events:,} events"
             )
         else:
             yield "nothing new to tag"
@@ -254,13 +256,15 @@ class Run:
         if self.changed:
             yield f"{len(self.changed):,} had changed since, and were tagged again"
         if counts.short:
-            yield f"{counts.short:,} are shorter than 1 s, in which nothing is tagged"
+            yield f"{counts.short:,} of less than 1 s, in which nothing is tagged"
         if self._found.twice:
             yield f"{self._found.twice:,} were named twice"
         if self._found.others:
-            kinds = ", ".join(f"{kind or 'none'} {count:,}" for kind, count in self._found.others.most_common(5))
-            total = sum(self._found.others.values())
-            yield f"{total:,} files in folders are no audio by their suffix ({kinds}); name one by itself, or by a glob"
+            most = self._found.others.most_common(KINDS)
+            kinds = [f"{kind or 'none'} {count:,}" for kind, count in most]
+            if rest := self._found.others.total() - sum(count for _, count in most):
+                kinds.append(f"others {rest:,}")
+            yield f"left out of folders, as no audio by their suffix: {', '.join(kinds)}; a glob takes them in"
         if self.bad:
             yield f"{len(self.bad):,} bad: {self._store}/{BAD} says why"
         if self.stopped:

@@ -65,7 +65,7 @@ def test_the_good_ones_and_what_can_be_heard_of_the_others_are_in_the_tables(don
     found = {Path(row["file"]).name: row for row in rows(out, "inputs")}
     assert found.keys() == {"good.wav", "short.wav", "cut.wav"}
     assert (found["short.wav"]["windows"], found["short.wav"]["seconds"]) == (0, 0.5)
-    assert "1 are shorter than 1 s" in printed and f"8 bad: {out}/bad.jsonl says why" in printed
+    assert "1 of less than 1 s" in printed and f"8 bad: {out}/bad.jsonl says why" in printed
 
 
 def test_a_second_run_tries_the_bad_ones_again_but_not_what_was_heard(folder: Path, done: tuple[str, Path]) -> None:
@@ -74,7 +74,7 @@ def test_a_second_run_tries_the_bad_ones_again_but_not_what_was_heard(folder: Pa
     write_wav(folder / "text.flac", noise(RATE + 1))  # mended
     again = archive(folder, "--out", out, "--jobs", "1")
     assert again.returncode == 3
-    assert again.stdout.startswith("1 recordings, 1 s of audio")
+    assert again.stdout.startswith("1 recording, 1 s of audio")
     assert bad(out) == {file: reason for file, reason in before.items() if not file.endswith("text.flac")}
     files = [row["file"] for row in rows(out, "inputs")]
     assert len(files) == len(set(files)) == 4

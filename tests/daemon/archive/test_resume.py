@@ -246,7 +246,7 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(
     many: Path, whole: Path, low_rules: Path, small_disk: Path, inline: Inline
 ) -> None:
     out = small_disk / "out"
-    (small_disk / "filler").write_bytes(bytes(150_000))
+    (small_disk / "filler").write_bytes(bytes(230_000))
     with pytest.raises(ConfigError, match=f"cannot write into {out}: No space left on device; make room"):
         inline(many, out, rules=low_rules, part_hours=TINY_HOURS)
     (small_disk / "filler").unlink()
