@@ -117,6 +117,8 @@ def archive(
 
         if missing:
             run.run(missing, hire, show)
+        else:
+            run.keep_bad()
         for line in run.summary(sum(meter.heard for meter in meters)):
             click.echo(line)
         return run.exit_code

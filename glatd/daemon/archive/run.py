@@ -1,5 +1,6 @@
 """One run of `glatd archive`: what is missing is handed to workers, what they tell is kept account of."""
 
+import contextlib
 import json
 import threading
 import time
@@ -54,6 +55,7 @@ class Run:
         self._unwritten: dict[str, Done] = {}  # tagged, but not safe
         self._bad_kept = 0.0
         self.bad: dict[str, str] = dict(found.bad)
+        self._bad_of_others: dict[str, str] = {}
         self.counts = Counts()
         self.before = 0  # recordings whose rows were there already
         self.changed: list[str] = []
@@ -74,6 +76,7 @@ class Run:
         missing = [item for item in self._found.inputs if item.name not in done]
         self.before = len(self._found.inputs) - len(missing)
         self._note_troubles(done)
+        self._bad_of_others = self._read_bad()
         return missing
 
     def run(
@@ -106,7 +109,7 @@ class Run:
         finally:
             crew.close()
             self.seconds = time.monotonic() - began
-            self._keep_bad()
+            self.keep_bad()
         if self._deaths:
             # One that was only out of reach may have written after all what was given to another one.
             tidy(self._store)
@@ -130,7 +133,7 @@ class Run:
             shown.bad = len(self.bad)
             shown.tick()
             if len(self.bad) and time.monotonic() - self._bad_kept > KEEP_BAD_SECONDS:
-                self._keep_bad()
+                self.keep_bad()
 
     def _take(self, shard: Shard | None, report: Report, meter: Meter, shown: Progress) -> None:
         if isinstance(report, Ready):
@@ -216,6 +219,16 @@ class Run:
         self.bad[name] = trouble
         shown.say(f"bad: {trouble}" if name in trouble else f"bad: {name}: {trouble}")
 
+    def _read_bad(self) -> dict[str, str]:
+        """What stands in the list of recordings that are not asked for now."""
+        asked = {item.name for item in self._found.inputs}
+        bad: dict[str, str] = {}
+        for line in (self._store.read(BAD) or b"").splitlines():
+            with contextlib.suppress(ValueError, KeyError):  # written by hand, perhaps
+                entry = json.loads(line)
+                bad[entry["file"]] = entry["reason"]
+        return {name: reason for name, reason in bad.items() if name not in asked}
+
     def _note_troubles(self, done: dict[str, Entry]) -> None:
         """Those of recordings that were tagged before: they are no better now."""
         asked = {item.name for item in self._found.inputs}
@@ -223,9 +236,11 @@ class Run:
             if entry.trouble and name in asked:
                 self.bad[name] = entry.trouble
 
-    def _keep_bad(self) -> None:
+    def keep_bad(self) -> None:
+        """Write the list of bad recordings; what other runs said of others stays in it."""
         self._bad_kept = time.monotonic()
-        lines = [json.dumps({"file": name, "reason": self.bad[name]}, ensure_ascii=False) for name in sorted(self.bad)]
+        bad = self._bad_of_others | self.bad
+        lines = [json.dumps({"file": name, "reason": bad[name]}, ensure_ascii=False) for name in sorted(bad)]
         self._store.write(BAD, "".join(f"{each}\n" for each in lines).encode())
 
     @property

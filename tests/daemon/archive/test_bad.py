@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.daemon.archive.inline import Inline
 from tests.daemon.archive.tables import archive, bad, rows
 from tests.daemon.sounds import RATE, noise, write_float_wav, write_wav
 
@@ -78,3 +79,16 @@ def test_a_second_run_tries_the_bad_ones_again_but_not_what_was_heard(folder: Pa
     assert bad(out) == {file: reason for file, reason in before.items() if not file.endswith("text.flac")}
     files = [row["file"] for row in rows(out, "inputs")]
     assert len(files) == len(set(files)) == 4
+
+
+def test_what_is_bad_elsewhere_stays_in_the_list(tmp_path: Path, inline: Inline) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bad.wav").write_bytes(b"")
+        assert inline(tmp_path / folder, tmp_path / "out").returncode == 3
+    assert sorted(bad(tmp_path / "out")) == [str(tmp_path / folder / "bad.wav") for folder in ("a", "b")]
+    write_wav(tmp_path / "a" / "bad.wav", noise(RATE + 1))
+    assert inline(tmp_path / "a", tmp_path / "out").returncode == 0
+    assert list(bad(tmp_path / "out")) == [str(tmp_path / "b" / "bad.wav")]
+    assert inline(tmp_path / "a", tmp_path / "out").stdout.startswith("nothing new")
+    assert list(bad(tmp_path / "out")) == [str(tmp_path / "b" / "bad.wav")]
