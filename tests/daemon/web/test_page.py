@@ -134,7 +134,9 @@ def test_a_threshold_that_is_moved_tells_what_would_have_been_told(tab: Tab) -> 
     expect(words).to_contain_text("At 0.50, Dog would have been told", timeout=PATIENCE_MS)
     expect(page.locator(".toml-box")).to_be_hidden()
     handle = line.bounding_box()
-    assert handle is not None
+    plot = page.locator(".u-over").bounding_box()
+    assert handle is not None and plot is not None
+    assert abs(handle["y"] + handle["height"] / 2 - plot["y"] - plot["height"] / 2) < 3  # 0.50 is half-way up
     at = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
     page.mouse.move(*at)
     page.mouse.down()

@@ -53,11 +53,12 @@ export class Hearing {
       this.others.map((input, at) => h("label.field", {}, h("span", {}, OTHERS[at][1]), input))));
     this.element = h("div.hearing", {}, this.canvas, h("div.hearing-line", {}, this.words, this.back), this.list, more, this.lines);
     this.forget = onTheme(() => this.draw());
-    timeline.onBuild = (plot) => {
-      plot.over.append(this.line);
+    timeline.onBuild = (plot) => plot.over.append(this.line);
+    // A plot knows its scales when it is drawn, and no sooner.
+    timeline.onDraw = () => {
       this.place();
+      this.draw();
     };
-    timeline.onDraw = () => this.draw();
   }
 
   close() {
@@ -151,6 +152,7 @@ export class Hearing {
     if (this.isWaiting) return;
     const asking = (this.asking = new AbortController());
     const asked = { stream: this.name, label: this.label, threshold: this.value };
+    asked.seconds = this.timeline.seconds();
     for (const { name, value } of this.others) if (value !== "") asked[name] = Number(value);
     try {
       const answer = await post("/api/rehearse", asked, asking.signal);

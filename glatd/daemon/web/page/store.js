@@ -7,6 +7,8 @@ const CROPS_S = 130; // for which crops are remembered
 const OVER = ["ended", "stopped", "failed"];
 const SEVERITY = { failed: 3, stalled: 3, reconnecting: 3, silent: 2, starting: 1, stopped: 1, muted: 1, ended: 1 };
 
+export const VEILED = "speech is kept in: no spectrogram";
+
 /** One stream: its last messages, its crops, and where its samples lie in time. */
 export class Stream {
   constructor(name, engine) {
@@ -15,6 +17,7 @@ export class Stream {
     this.tags = null;
     this.why = ""; // of its state, as was told when it changed
     this.rules = {};
+    this.veiled = false; // whether speech is kept in, and with it the spectrogram
     this.crops = []; // {label, start, end, activation, seen}, the newest last
     this.anchor = null; // a sample, and when it was heard: ms since 1970
     this.spectrum = new Spectrum(engine?.mels || 128);
@@ -42,6 +45,12 @@ export class Stream {
     // Errors name the source first, which stands beside it already.
     const why = this.why.startsWith(`${this.status.uri}: `) ? this.why.slice(this.status.uri.length + 2) : this.why;
     return why || findings;
+  }
+
+  /** Up to which frame something is known, for what moves with it: by frames, or by windows where there are none. */
+  get reach() {
+    if (this.spectrum.data || !this.tags) return this.spectrum;
+    return { end: Math.floor(this.tags.end / this.hop), chunk: 100 };
   }
 
   /** The moment of a sample, ms since 1970; NaN before anything was heard. */
@@ -118,6 +127,7 @@ export class Store {
       const stream = this.stream(status.stream);
       stream.takeStatus(status);
       stream.rules = status.rules ?? {};
+      stream.veiled = Boolean(status.veiled);
     }
     for (const name of this.streams.keys()) if (!there.has(name)) this.streams.delete(name);
     if (state.node_status) this.nodeStatus = state.node_status;

@@ -93,6 +93,7 @@ export class StreamView {
       this.app.remember("span", s);
       this.seconds = s;
       void this.reload();
+      if (this.focus) void this.hearing.ask();
     });
     this.looks = h("p.unseen");
     this.chips = h("ul.chips", { "aria-label": "Classes that are drawn" });

@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { paints } from "./frame.js";
 import { Head } from "./head.js";
 import { Sheet } from "./sheet.js";
+import { VEILED } from "./store.js";
 import { colour, isDark } from "./theme.js";
 import { Tiles } from "./tiles.js";
 
@@ -33,14 +34,14 @@ export class Strip {
   paint(now) {
     const stream = this.store.streams.get(this.name);
     const { sheet } = this;
-    if (!stream || !sheet.width || !stream.spectrum.data) return;
+    if (!stream || !sheet.width || !stream.reach.end) return;
     const pace = stream.rate / stream.hop;
     if (this.tiles?.spectrum !== stream.spectrum) {
       this.tiles = new Tiles(stream.spectrum, Math.max(1, Math.round((STRIP_S * pace) / 400)));
       this.head = new Head(pace);
     }
     const scale = (sheet.width * sheet.ratio) / (STRIP_S * pace); // pixels a frame
-    const head = this.head.follow(stream.spectrum, now);
+    const head = this.head.follow(stream.reach, now);
     const place = Math.floor(head * scale);
     const look = `${place} ${stream.spectrum.version} ${sheet.changes} ${isDark()}`;
     if (look === this.drawn) return;
@@ -52,6 +53,13 @@ export class Strip {
     // The edge in whole pixels: the picture does not swim under its own grid.
     const to = place / scale;
     this.tiles.draw(context, to - width / scale, to, 0, 0, width, height - line - 1);
+    if (stream.veiled) {
+      context.fillStyle = colour("soft");
+      context.font = `${11 * sheet.ratio}px system-ui, sans-serif`;
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.fillText(VEILED, width / 2, height / 2, width);
+    }
     context.fillStyle = colour("heard");
     for (const row of this.store.events.values()) {
       if (row.stream !== this.name || row.session !== this.store.session || row.phase === "retract") continue;

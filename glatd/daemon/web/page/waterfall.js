@@ -7,6 +7,7 @@ import { paints } from "./frame.js";
 import { Head } from "./head.js";
 import { EventBars, LookBars } from "./marks.js";
 import { Sheet } from "./sheet.js";
+import { VEILED } from "./store.js";
 import { colour, isDark } from "./theme.js";
 import { Tiles } from "./tiles.js";
 
@@ -86,10 +87,10 @@ export class Waterfall {
   /** Move the held picture by seconds, within what is remembered. */
   move(seconds) {
     const { stream } = this;
-    if (!stream?.spectrum.data) return;
+    if (!stream?.reach.end) return;
     if (!this.isHeld) this.hold(true);
     const pace = stream.rate / stream.hop;
-    const { begin, end } = stream.spectrum;
+    const { begin = 0, end } = stream.reach;
     this.held = Math.min(end, Math.max(Math.min(end, begin + this.seconds * pace), this.held + seconds * pace));
     this.drawn = "";
   }
@@ -105,7 +106,7 @@ export class Waterfall {
       this.held = NaN;
       this.onHold?.(false);
     }
-    const live = this.head.follow(stream.spectrum, now);
+    const live = this.head.follow(stream.reach, now);
     const scale = (sheet.width - LEFT) / (this.seconds * pace); // CSS pixels a frame
     const edge = Math.floor((this.isHeld ? this.held : live) * scale * sheet.ratio);
     const marks = `${stream.tags?.seq} ${this.store.events.size} ${this.looks.glow(stream, now)}`;
@@ -134,10 +135,19 @@ export class Waterfall {
     context.restore();
     context.font = FONT;
     context.textBaseline = "middle";
+    if (stream.veiled) this.drawVeil(context, area);
     this.drawTime(context, stream, area, from);
     this.drawFrequency(context, area);
     this.looks.draw(context, stream, area, now);
     this.bars.draw(context, this.store, stream, area, height - this.bars.height);
+  }
+
+  drawVeil(context, { left, right, top, bottom }) {
+    context.fillStyle = colour("raised");
+    context.fillRect(left, top, right - left, bottom - top);
+    context.fillStyle = colour("soft");
+    context.textAlign = "center";
+    context.fillText(VEILED, (left + right) / 2, (top + bottom) / 2);
   }
 
   drawTime(context, stream, { right, bottom, top, to }, from) {
