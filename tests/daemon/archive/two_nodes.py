@@ -63,7 +63,9 @@ def join(cluster: Any) -> Any:
 
 def main(folder: str) -> None:
     """Start, obey, end."""
-    os.environ.update(LOOPBACK | PATIENCE)
+    # Where it notes the address of the cluster, beside the folder of each node; it does not make that folder itself.
+    os.environ.update(LOOPBACK | PATIENCE | {"RAY_TMPDIR": folder})
+    os.makedirs(os.path.join(folder, "ray"), exist_ok=True)
     cluster = start(folder)
     try:
         other = join(cluster)
