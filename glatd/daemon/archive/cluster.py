@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from glatd.daemon.archive.job import Job
 from glatd.daemon.archive.reports import At, Died, Finished, Ready, Report, Shard
 from glatd.errors import ConfigError, GlatdError
 
+REACH_S = 5.0  # for somebody to answer at the address of a cluster
 GROW_SECONDS = 10.0  # between two looks for machines that have joined
 SEND_SECONDS = 2.0  # between two reports on how far a recording is
 NEEDS_RAY = "--ray needs ray, which is not installed; pip install 'glatd[archive,ray]' on every machine"
@@ -88,6 +90,24 @@ class _Member:
         self.died: Died | None = None
 
 
+def _reach(address: str) -> None:
+    """Ask whether anybody is there at all: Ray itself waits for minutes, and then ends the process.
+
+    Raises:
+        ConfigError: nobody is.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return  # "auto", or a name that Ray knows
+    try:
+        socket.create_connection((host, int(port)), REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"--ray {address}: no Ray cluster can be joined there ({error}); start one by `ray start --head`, or "
+            "leave --ray out"
+        ) from error
+
+
 class RayCrew:
     """Actors on all the cores that the cluster has, or on so many.
 
@@ -105,6 +125,7 @@ class RayCrew:
                 f"--ray {address} is Ray's client, which cannot hand back reports as they come; run glatd archive on "
                 "a machine of the cluster (ray job submit does), with --ray auto"
             )
+        _reach(address)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody was asked
         # A worker that cannot get memory is to be told of, not to be tried again unseen.
         try:
