@@ -26,7 +26,7 @@ from glatd.daemon.web.board import MOST_VIEWERS
 from glatd.daemon.web.guard import Guard
 from glatd.daemon.web.protocol import MOST_CONNECTIONS, REQUEST_S
 from glatd.errors import ConfigError
-from tests.daemon.web.served import Served, of, served
+from tests.daemon.web.served import Served, Viewer, of, served
 
 pytestmark = pytest.mark.timeout(240)
 UPGRADE = (
@@ -162,25 +162,32 @@ def test_a_viewer_that_sends_bytes_or_bad_text_is_hung_up_on(daemon: Served) -> 
             assert closed.value.rcvd is not None and closed.value.rcvd.code in (1007, 1008)
 
 
+def let_in(daemon: Served, stack: ExitStack) -> Viewer:
+    """A viewer, as soon as there is a place: those of before leave theirs a moment after they have gone."""
+    end = time.monotonic() + 60
+    while True:
+        with ExitStack() as trying:
+            viewer = trying.enter_context(daemon.viewer())
+            try:
+                viewer.until(of("hello"))
+            except ConnectionClosed:
+                assert time.monotonic() < end
+                continue
+            stack.push(trying.pop_all())
+            return viewer
+
+
 def test_one_viewer_too_many_is_told_so_and_the_others_go_on(daemon: Served) -> None:
     with ExitStack() as stack:
-        viewers = [stack.enter_context(daemon.viewer()) for _ in range(MOST_VIEWERS)]
-        for viewer in viewers:
-            viewer.until(of("hello"))
+        viewers = [let_in(daemon, stack) for _ in range(MOST_VIEWERS)]
         with daemon.viewer() as one_more:
             with pytest.raises(ConnectionClosed) as closed:
                 one_more.until(of("hello"))
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1013
             assert str(MOST_VIEWERS) in closed.value.rcvd.reason
         viewers[0].until(of("tags"))
-    end = time.monotonic() + 60
-    while True:  # their places are free again
-        with daemon.viewer() as viewer:
-            try:
-                viewer.until(of("hello"))
-                break
-            except ConnectionClosed:
-                assert time.monotonic() < end
+    with ExitStack() as stack:
+        let_in(daemon, stack)  # their places are free again
 
 
 def test_who_sends_a_request_byte_by_byte_is_hung_up_on(daemon: Served) -> None:
