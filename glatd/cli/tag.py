@@ -35,7 +35,7 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
         return read_settings(config, source=sources, **options)
 
     printer = Printer(form, names=True)
-    return run_daemon(read(), None if form == "none" else printer, read if config else None)
+    run_daemon(read(), None if form == "none" else printer, read if config else None)
 
 
 @click.command()

@@ -8,9 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from glatd.daemon.assembly import Assembly, check_guarded, make_engine, make_sources
 from glatd.daemon.control import Control
@@ -118,15 +118,18 @@ def warm_up(loop: Loop, steps: Iterator[None]) -> None:
     loop.ask(step)
 
 
-def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | None = None) -> int:
+def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | None = None) -> NoReturn:
     """The daemon: until a signal, or until every source has ended and none can be added by a control socket.
+
+    Ends the process with the exit code 0, or with that of the first error when every source failed; each failure was
+    logged when it came.
 
     Args:
         sink: told every message beside the publisher.
         read: reads the configuration again, as SIGHUP wants it; None where there is no file.
 
-    Returns:
-        Exit code: 0, or that of the first error when every source failed; each failure was logged when it came.
+    Raises:
+        GlatdError: it could not begin.
     """
     few_arenas()
     stopped = threading.Event()
@@ -189,8 +192,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         loop.run()
         notifier.stopping()
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
-    leave_if_hung(loop)
-    return errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0
+    leave(loop, errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0)
 
 
 def tells_systemd(notifier: Notifier) -> Sink:
@@ -238,10 +240,17 @@ class StatusLog:
             log.log(level, "%s %s after %.1f s: %s", message.stream, message.state, seconds, reason, extra=about)
 
 
-def leave_if_hung(loop: Loop) -> None:
-    """A sound server that is stopped can hang its own close, and with it the interpreter's exit."""
+def leave(loop: Loop, code: int) -> NoReturn:
+    """End the process, with everything closed and told.
+
+    Not by the interpreter's own end: that waits for a sound server that is stopped and hangs its own close, and it
+    pulls the floor from under threads that libraries still run (FFmpeg, PortAudio, OpenVINO): one soak in many ended
+    with a segmentation fault after its last line.
+    """
     if any(track.worker.hangs for track in loop.tracks.values()):
         log.warning("a sound device does not answer; leaving without closing it")
-        sys.stdout.flush()
-        logging.shutdown()
-        os._exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    logging.shutdown()
+    os._exit(code)

@@ -27,6 +27,10 @@ class Tiny(Backbone):
             self.conv.weight.normal_(0.0, 0.02)
             self.classify.weight.normal_(0.0, 1.0)
 
+    @property
+    def output(self) -> nn.Linear:
+        return self.classify
+
     def feature(self, frames: Tensor) -> Tensor:
         return torch.tanh(self.conv(((frames + 4.5) / 5).transpose(1, 2)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glatd.config import build
@@ -83,6 +83,7 @@ TOML_VALUES = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine may be as busy as it likes
 @given(st.dictionaries(st.sampled_from([*Outer.__dataclass_fields__, "x"]), TOML_VALUES, max_size=4))
 def test_any_tree_gives_settings_or_a_config_error(tree: dict[str, Any]) -> None:
     with suppress(ConfigError):
