@@ -73,6 +73,8 @@ def compile_graph(path: Path, shape_of_inputs: list[tuple[int, ...]], precision:
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision_hint(core, precision),
             "PERFORMANCE_HINT": "LATENCY",
+            # Pinned, every process computes on the first core and leaves the others idle (docs/engines.md).
+            "ENABLE_CPU_PINNING": False,
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
