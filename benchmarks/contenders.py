@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.engines import openvino_cpu
 from glatd.engines.engine import Graph
 from glatd.engines.manifest import GRAPHS
+from glatd.engines.targets import cpu
 
 OPENVINO, ONNXRUNTIME = "OpenVINO", "ONNX Runtime"
 REFERENCE = "OpenVINO float32"  # what the others are held against
@@ -66,8 +66,8 @@ def load_graph(contender: Contender, name: str, hint: str, threads: int) -> tupl
 
 
 def openvino_graph(path: Path, hint: str, threads: int) -> tuple[Graph, Any]:
-    """As `glatd.engines.openvino_cpu.compile_graph`, and the compiled model itself to ask about."""
-    ov = openvino_cpu.runtime()
+    """As `glatd.engines.targets.cpu.compile_graph`, and the compiled model itself to ask about."""
+    ov = cpu.runtime()
     core = ov.Core()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import quantise
 from benchmarks.contenders import ONNXRUNTIME, OPENVINO, REFERENCE, Contender, has_onnxruntime, load_graph
 from benchmarks.latency import compare
-from glatd.engines import openvino_cpu
+from glatd.engines.targets import cpu
 
 FRAMES, MELS = 1000, 64
 CALIBRATION = 4  # inputs; random weights need no more
@@ -47,7 +47,7 @@ def measure(work: Path, threads: int, turns: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(2)
     inputs = [rng.standard_normal((1, 1, FRAMES, MELS), np.float32) for _ in range(CALIBRATION)]
     rows = {GRAPH: [{"frames": one} for one in inputs]}
-    ov = openvino_cpu.runtime()
+    ov = cpu.runtime()
     (work / "ir").mkdir()
     ov.save_model(ov.convert_model(work / f"{GRAPH}.onnx"), work / "ir" / f"{GRAPH}.xml")
     listed = [Contender(OPENVINO, "float32", work / "ir"), Contender(OPENVINO, "bfloat16 hint", work / "ir", "bf16")]

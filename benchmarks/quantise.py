@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes import Scenes
-from glatd.engines import openvino_cpu
 from glatd.engines.engine import Engine
+from glatd.engines.targets import cpu
 
 Rows = dict[str, NDArray[np.float32]]
 
@@ -67,7 +67,7 @@ def with_onnxruntime(bundle: Path, out: Path, rows: dict[str, list[Rows]]) -> Pa
 
 def with_nncf(bundle: Path, out: Path, rows: dict[str, list[Rows]]) -> Path | None:
     """int8 by NNCF, in OpenVINO's format; None where NNCF is not installed."""
-    ov = openvino_cpu.runtime()
+    ov = cpu.runtime()
     try:
         nncf = importlib.import_module("nncf")
     except ImportError:

@@ -30,9 +30,9 @@ def stages(file: Path, folder: Path | None) -> dict[str, float]:
     from glatd.daemon.sources.file import FileSource
 
     lap("import the daemon")
-    from glatd.engines import openvino_cpu
+    from glatd.engines.targets import cpu
 
-    openvino_cpu.runtime()
+    cpu.runtime()
     lap("import openvino")
     from glatd.engines.load import default_engine, load_engine
     from glatd.engines.manifest import check_files, read_manifest

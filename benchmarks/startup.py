@@ -30,15 +30,15 @@ def child(runtime: str, folder: Path, threads: int) -> dict[str, float]:
     from benchmarks.contenders import load
     from benchmarks.latency import cases
     from glatd.config import build
-    from glatd.engines import openvino_cpu
     from glatd.engines.manifest import Geometry
+    from glatd.engines.targets import cpu
 
     tree = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
     sizes = build(Geometry, tree, "geometry.json")
     before = resident()
     marks = [time.perf_counter()]
     if runtime == OPENVINO:
-        openvino_cpu.runtime()
+        cpu.runtime()
     else:
         importlib.import_module("onnxruntime")
     marks.append(time.perf_counter())

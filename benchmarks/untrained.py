@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glatd.engines.build import build_engine
-from glatd.engines.openvino_cpu import PRECISIONS
+from glatd.engines.targets.cpu import PRECISIONS
 
 SEED = 0
 # Log-mel in decibels is no zero-mean input: what bn0 learns of it, roughly.

@@ -7,14 +7,12 @@ import tempfile
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 import glatd
 from glatd.config import build as build_tree
-from glatd.engines import openvino_cpu
 from glatd.engines.manifest import (
     FILE,
     GRAPHS,
@@ -22,17 +20,18 @@ from glatd.engines.manifest import (
     Geometry,
     LabelEntry,
     Manifest,
-    Runtime,
     file_entry,
+    graph_inputs,
     read_manifest,
     write_manifest,
 )
 from glatd.engines.probe import FILE as PROBE
+from glatd.engines.targets import find_target
+from glatd.engines.targets.target import Order
 from glatd.errors import ConfigError, EngineError
 from glatd.labels import audioset, own_mid
 
 GEOMETRY = "geometry.json"  # written by `glatd train export` beside the graphs
-TARGETS = ("cpu",)
 
 
 def write_geometry(folder: Path, sizes: Geometry) -> None:
@@ -83,10 +82,9 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
     Raises:
         EngineError: nothing to build from, an unknown target, something in the way, or no place to write.
     """
-    if target not in TARGETS:
-        raise EngineError(f"target {target!r} is not known; known: {', '.join(TARGETS)}")
-    if precision not in openvino_cpu.PRECISIONS:
-        raise EngineError(f"precision {precision!r} is not known; known: {', '.join(openvino_cpu.PRECISIONS)}")
+    builder = find_target(target)
+    if precision not in builder.precisions:
+        raise EngineError(f"precision {precision!r} is not known for {target}; known: {', '.join(builder.precisions)}")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / FILE).is_file())):
         raise EngineError(f"{out} is something else (it has no {FILE}); choose another --out")
     model, sizes = read_bundle_files(bundle)
@@ -96,7 +94,7 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
     except OSError as error:
         raise EngineError(f"cannot write {out}: {error.strerror}; choose another --out") from error
     try:
-        convert(bundle, work)
+        builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision))
         shutil.copyfile(bundle / PROBE, work / PROBE)
         mids = {label.name: label.mid for label in audioset()}
         manifest = write_manifest(
@@ -105,7 +103,7 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
                 version=VERSION,
                 model=model.name,
                 geometry=sizes,
-                runtime=Runtime(target, openvino_cpu.NAME, openvino_cpu.version(), precision),
+                runtime=builder.runtime(precision),
                 labels=tuple(LabelEntry(name, mids.get(name) or own_mid(name)) for name in model.labels),
                 files=tuple(file_entry(path) for path in sorted(work.iterdir())),
                 provenance={
@@ -127,38 +125,6 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
         shutil.rmtree(work, ignore_errors=True)
     assert read_manifest(out) == manifest
     return manifest
-
-
-def convert(bundle: Path, work: Path) -> None:
-    """ONNX -> OpenVINO's intermediate representation.
-
-    `convert_model` simplifies the graphs, where `read_model` would keep them as they are: less than
-    half as many operations, and a fifth less to do at every start. Runs are as fast either way.
-    Weights are stored as float16 where that loses nothing, since the bundle has them so. It would where OpenVINO
-    has folded a normalisation into them, and in the front end, whose kernels are no weights.
-    """
-    ov = openvino_cpu.runtime()
-    for name in GRAPHS:
-        path = bundle / f"{name}.onnx"
-        try:
-            model = ov.convert_model(path)
-        except Exception as error:  # of several kinds of OpenVINO's own, which have no base but this
-            what = str(error).splitlines()[-1]
-            raise EngineError(f"cannot convert {path}: {what}; `glatd train export {bundle}` again") from error
-        # OpenVINO names operations by a counter of the process; a second build must have the same hash.
-        for number, operation in enumerate(model.get_ordered_ops()):
-            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-        ov.save_model(model, work / f"{name}.xml", compress_to_fp16=holds_float16(model))
-
-
-def holds_float16(model: Any) -> bool:
-    """Whether float16 holds every constant of an OpenVINO model exactly; single numbers are never compressed."""
-    for operation in model.get_ordered_ops():
-        if operation.get_type_name() == "Constant" and operation.data.dtype == np.float32 and operation.data.size > 1:
-            with np.errstate(over="ignore"):
-                if not np.array_equal(operation.data, operation.data.astype(np.float16)):
-                    return False
-    return True
 
 
 def replace_folder(new: Path, out: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.engines.manifest import Geometry, Manifest
+from glatd.engines.manifest import GRAPHS, Geometry, Manifest
 
 Floats = NDArray[np.float32]
 Graph = Callable[..., tuple[NDArray[np.generic], ...]]  # inputs in order -> outputs in order
@@ -47,13 +47,14 @@ class Engine:
     """Runs windows. Made by `glatd.engines.load`; used from one thread.
 
     Attributes:
-        most_windows: how many it likes to be given at once. On a CPU a batch costs as much as its windows one by one
-            (25 ms each, 1 to 16 of them), and OpenVINO builds every new size anew, for 0.25 s and 45 MB: so 1.
+        most_windows: how many it likes to be given at once.
+        graphs: every graph by name; those beyond the three that each engine has are named by the manifest.
     """
 
     def __init__(self, manifest: Manifest, graphs: Mapping[str, Graph], most_windows: int = 1) -> None:
         self.manifest, self.most_windows = manifest, most_windows
-        self._frontend, self._global, self._local = (graphs[name] for name in ("frontend", "global", "local"))
+        self.graphs = graphs
+        self._frontend, self._global, self._local = (graphs[name] for name in GRAPHS)
 
     @property
     def sizes(self) -> Geometry:

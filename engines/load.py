@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from glatd.engines import openvino_cpu
 from glatd.engines.engine import Engine
-from glatd.engines.manifest import GRAPHS, Manifest, check_files, read_manifest
+from glatd.engines.manifest import Manifest, check_files, read_manifest
+from glatd.engines.targets import find_target
 from glatd.errors import EngineError
 
 
@@ -24,33 +24,23 @@ def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
     """
     folder = folder or default_engine()
     manifest = read_manifest(folder)
-    if manifest.runtime.target != "cpu":
+    try:
+        target = find_target(manifest.runtime.target)
+    except EngineError as error:
         raise EngineError(
             f"{folder} was built for {manifest.runtime.target!r}, which this glatd cannot run; use a cpu engine"
-        )
-    if manifest.runtime.precision not in openvino_cpu.PRECISIONS:
+        ) from error
+    if manifest.runtime.precision not in target.precisions:
         raise EngineError(
             f"{folder} has precision {manifest.runtime.precision!r}, this glatd knows "
-            f"{', '.join(openvino_cpu.PRECISIONS)}; build the engine again with it"
+            f"{', '.join(target.precisions)}; build the engine again with it"
         )
+    obstacle = target.obstacle(manifest)
+    if obstacle:
+        raise EngineError(f"{folder} cannot run here: {obstacle}")
     check_files(folder, manifest)
     check_geometry(folder, manifest)
-    sizes = manifest.geometry
-    inputs: dict[str, list[tuple[int, ...]]] = {
-        "frontend": [(sizes.block_samples,)],
-        "global": [(sizes.window, sizes.mels), (sizes.frames,)],
-        "local": [(sizes.crop, sizes.mels)],
-    }
-    graphs = {
-        name: openvino_cpu.compile_graph(
-            folder / f"{name}.xml",
-            inputs[name],
-            "float32" if name == "frontend" else manifest.runtime.precision,
-            threads,
-        )
-        for name in GRAPHS
-    }
-    return Engine(manifest, graphs)
+    return Engine(manifest, target.compile(folder, manifest, threads), target.most_windows(manifest))
 
 
 def check_geometry(folder: Path, manifest: Manifest) -> None:

@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from glatd.config import build
 from glatd.errors import ConfigError, EngineError
 
-VERSION = 1
+VERSION = 2
 FILE = "manifest.json"
-GRAPHS = ("frontend", "global", "local")
+GRAPHS = ("frontend", "global", "local")  # in every engine
+Shapes = tuple[tuple[int, ...], ...]  # of a row of each input of a graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,28 @@ class Runtime:
     name: str  # "openvino"
     version: str  # that built it
     precision: str  # "float32", "bfloat16", ...; the front end is float32 always
+    built_for: dict[str, str] = field(default_factory=dict)  # the GPU, ... that it needs; empty: any machine
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How many streams a GPU engine was built for; any number up to the most can be run."""
+
+    typical: int  # it is fastest at
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEntry:
+    """A graph beyond the three that every engine has."""
+
+    name: str
+    inputs: Shapes  # float32, without the batch
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """manifest.json."""
+    """manifest.json. The keys with a default came with version 2."""
 
     version: int
     model: str  # name of the recipe
@@ -78,12 +96,29 @@ class Manifest:
     files: tuple[FileEntry, ...]
     provenance: dict[str, str]  # what made it: bundle hash, glatd version, date
     licence: str
-    hash: str  # content hash: of everything above, file hashes included
+    hash: str  # content hash: of everything but itself and `provenance`, file hashes included
+    graphs: tuple[GraphEntry, ...] = ()  # beyond the three
+    profile: Profile | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Label names in the order of the scores."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def inputs(self) -> dict[str, Shapes]:
+        """Every graph by name, with the shape of a row of each of its inputs."""
+        return graph_inputs(self.geometry, self.graphs)
+
+
+def graph_inputs(sizes: Geometry, more: Sequence[GraphEntry] = ()) -> dict[str, Shapes]:
+    """The shape of a row of each input of the three graphs, and of those beyond them."""
+    return {
+        "frontend": ((sizes.block_samples,),),
+        "global": ((sizes.window, sizes.mels), (sizes.frames,)),
+        "local": ((sizes.crop, sizes.mels),),
+        **{entry.name: entry.inputs for entry in more},
+    }
 
 
 def content_hash(tree: Mapping[str, Any]) -> str:
@@ -98,9 +133,20 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(path.name, len(data), hashlib.sha256(data).hexdigest())
 
 
+def oldest_form(tree: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of version 2 that uses none of its keys is one of version 1: older readers know it, and the engine
+    keeps the hash that it always had."""
+    new: dict[str, Any] = {"graphs": [], "profile": None}
+    if any(tree[key] != empty for key, empty in new.items()) or tree["runtime"]["built_for"]:
+        return tree
+    runtime = {key: value for key, value in tree["runtime"].items() if key != "built_for"}
+    old = {key: value for key, value in tree.items() if key not in new}
+    return old | {"version": 1, "runtime": runtime}
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write manifest.json with its content hash filled in."""
-    tree = json.loads(json.dumps(asdict(manifest)))
+    """Write manifest.json with its content hash filled in, in the oldest version that can say it."""
+    tree = oldest_form(json.loads(json.dumps(asdict(manifest))))
     tree["hash"] = content_hash(tree)
     (folder / FILE).write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return build(Manifest, tree, FILE)
@@ -120,8 +166,10 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError) as error:
         raise EngineError(f"cannot read {path}: {error}; build the engine again") from error
     version = tree.get("version") if isinstance(tree, dict) else None
-    if version != VERSION:
-        raise EngineError(f"{path} has version {version!r}, this glatd reads {VERSION}; build the engine again with it")
+    if version not in range(1, VERSION + 1) or isinstance(version, bool):
+        raise EngineError(
+            f"{path} has version {version!r}, this glatd reads up to {VERSION}; build the engine again with it"
+        )
     try:
         manifest = build(Manifest, tree, str(path))
     except ConfigError as error:

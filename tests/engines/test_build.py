@@ -15,6 +15,7 @@ from glatd.engines import build
 from glatd.engines.build import build_engine
 from glatd.engines.load import load_engine
 from glatd.engines.manifest import FILE, check_files, read_manifest
+from glatd.engines.targets.cpu import TARGET
 from glatd.engines.verify import verify_engine
 from glatd.errors import EngineError
 
@@ -65,9 +66,9 @@ def test_an_error_in_the_middle_leaves_the_old_engine(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for step in ("convert", "write_manifest", "replace_folder"):
+    for place, step in ((TARGET, "convert"), (build, "write_manifest"), (build, "replace_folder")):
         with monkeypatch.context() as patch:
-            patch.setattr(build, step, fail)
+            patch.setattr(place, step, fail)
             with pytest.raises(EngineError, match=r"cannot write .*: No space left on device; make room"):
                 build_engine(bundle, folder)
         assert contents(folder) == before
@@ -158,5 +159,5 @@ def test_labels_that_do_not_fit_the_classes_are_refused(bundle: Path, tmp_path: 
 def test_unknown_targets_and_precisions_are_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="target 'abacus' is not known; known: cpu"):
         build_engine(bundle, tmp_path / "out", target="abacus")
-    with pytest.raises(EngineError, match="precision 'int2' is not known; known: float32"):
+    with pytest.raises(EngineError, match="precision 'int2' is not known for cpu; known: float32"):
         build_engine(bundle, tmp_path / "out", precision="int2")

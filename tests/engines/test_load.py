@@ -42,8 +42,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "was changed after it was built",
     ),
     "another version": (
-        lambda folder: edit(folder, lambda tree: tree.update(version=2)),
-        "has version 2, this glatd reads 1",
+        lambda folder: edit(folder, lambda tree: tree.update(version=3)),
+        "has version 3, this glatd reads up to 2",
     ),
     "a key less": (lambda folder: edit(folder, lambda tree: tree.pop("licence")), "the key 'licence' is missing"),
     "a file less": (

@@ -12,8 +12,10 @@ from glatd.engines.load import default_engine
 from glatd.engines.manifest import (
     FILE,
     Geometry,
+    GraphEntry,
     LabelEntry,
     Manifest,
+    Profile,
     Runtime,
     check_files,
     content_hash,
@@ -75,7 +77,8 @@ def test_the_hash_is_of_what_is_computed_not_of_when(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "seal", "said"),
     [
-        (lambda tree: tree.update(version=2), True, "has version 2, this glatd reads 1; build the engine again"),
+        (lambda tree: tree.update(version=3), True, "has version 3, this glatd reads up to 2; build the engine again"),
+        (lambda tree: tree.update(version=True), True, "has version True"),
         (lambda tree: tree.pop("version"), True, "has version None"),
         (lambda tree: tree.update(model="n"), False, "was changed after it was built"),
         (lambda tree: tree["labels"].reverse(), False, "was changed after it was built"),
@@ -93,6 +96,35 @@ def test_a_manifest_that_was_touched_is_refused(
     with pytest.raises(EngineError) as caught:
         read_manifest(folder)
     assert said in str(caught.value) and str(folder) in str(caught.value)
+
+
+NEW: list[dict[str, Any]] = [
+    {"graphs": (GraphEntry("blocks", ((16, 64), (4,))),)},
+    {"profile": Profile(8, 64)},
+    {"runtime": Runtime("cpu", "openvino", "2026.1", "float32", built_for={"gpu": "a GPU"})},
+]
+
+
+@pytest.mark.parametrize("new", NEW, ids=["graphs", "profile", "built_for"])
+def test_what_needs_version_2_is_written_so_and_all_else_as_version_1(folder: Path, new: dict[str, Any]) -> None:
+    """The hash of an engine that uses nothing new stays what it was."""
+    plain = read_manifest(folder)
+    assert plain.version == 1
+    tree = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    assert not {"graphs", "profile"} & set(tree) and "built_for" not in tree["runtime"]
+    written = write_manifest(folder, dataclasses.replace(made(folder), version=2, **new))
+    assert written == read_manifest(folder) == dataclasses.replace(plain, version=2, hash=written.hash, **new)
+    assert written.hash != plain.hash
+
+
+def test_the_inputs_of_every_graph_are_told_by_the_manifest(folder: Path) -> None:
+    manifest = write_manifest(folder, dataclasses.replace(made(folder), version=2, **NEW[0]))
+    assert manifest.inputs == {
+        "frontend": ((400 + 320 * 31 + 401,),),
+        "global": ((1000, 128), (32,)),
+        "local": ((300, 128),),
+        "blocks": ((16, 64), (4,)),
+    }
 
 
 @pytest.mark.parametrize("text", ["", "words", "[1, 2]", "null", '"version"', "{"])

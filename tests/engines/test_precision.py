@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glatd.engines.build import holds_float16
 from glatd.engines.manifest import GRAPHS
-from glatd.engines.openvino_cpu import runtime
+from glatd.engines.targets.cpu import holds_float16, runtime
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

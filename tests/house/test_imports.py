@@ -123,7 +123,7 @@ def test_the_cpu_engine_starts_no_telemetry(tmp_path: Path, home: Path) -> None:
     fake.joinpath("__init__.py").write_text("raise SystemExit('telemetry was imported')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from glatd.engines.openvino_cpu import runtime\n"
+        "from glatd.engines.targets.cpu import runtime\n"
         "print(runtime().__version__)"
     )
     before = set(home.rglob("*"))
