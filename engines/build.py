@@ -32,6 +32,7 @@ from glatd.errors import ConfigError, EngineError
 from glatd.labels import audioset, own_mid
 
 GEOMETRY = "geometry.json"  # written by `glatd train export` beside the graphs
+STREAMS = 16  # of a GPU's engine, where nobody says how many
 
 
 def write_geometry(folder: Path, sizes: Geometry) -> None:
@@ -76,8 +77,13 @@ def read_bundle_files(bundle: Path) -> tuple[Description, Geometry]:
     return model, sizes
 
 
-def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = "float32") -> Manifest:
+def build_engine(
+    bundle: Path, out: Path, target: str = "cpu", precision: str = "float32", streams: int = STREAMS
+) -> Manifest:
     """Build `bundle` for `target` into `out`, which appears only when it is whole.
+
+    Args:
+        streams: at most, that are looked at together; a GPU's engine is compiled for as many.
 
     Raises:
         EngineError: nothing to build from, an unknown target, something in the way, or no place to write.
@@ -88,13 +94,14 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / FILE).is_file())):
         raise EngineError(f"{out} is something else (it has no {FILE}); choose another --out")
     model, sizes = read_bundle_files(bundle)
+    profile = builder.profile(streams)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise EngineError(f"cannot write {out}: {error.strerror}; choose another --out") from error
     try:
-        builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision))
+        builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision, profile))
         shutil.copyfile(bundle / PROBE, work / PROBE)
         mids = {label.name: label.mid for label in audioset()}
         manifest = write_manifest(
@@ -113,6 +120,7 @@ def build_engine(bundle: Path, out: Path, target: str = "cpu", precision: str = 
                 },
                 licence=model.licence,
                 hash="",
+                profile=profile,
             ),
         )
         work.chmod(0o755)  # mkdtemp makes it private

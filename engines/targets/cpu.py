@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.engines.engine import Graph
-from glatd.engines.manifest import Manifest, Runtime
+from glatd.engines.manifest import Manifest, Profile, Runtime
 from glatd.engines.targets.target import Order
 from glatd.errors import EngineError
 
@@ -51,6 +51,9 @@ class Cpu:
 
     name = "cpu"
     precisions = tuple(PRECISIONS)
+
+    def profile(self, streams: int) -> Profile | None:
+        return None
 
     def runtime(self, precision: str) -> Runtime:
         return Runtime(self.name, "openvino", version(), precision)

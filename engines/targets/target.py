@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from glatd.engines.engine import Graph
-from glatd.engines.manifest import Geometry, Manifest, Runtime, Shapes
+from glatd.engines.manifest import Geometry, Manifest, Profile, Runtime, Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Order:
     inputs: Mapping[str, Shapes]  # every graph by name, with the shape of a row of each of its inputs
     sizes: Geometry
     precision: str  # one of the target's; the front end, heads, activations and selection are float32 at each
+    profile: Profile | None = None  # what the target's `profile` said
 
 
 class Target(Protocol):
@@ -25,6 +26,9 @@ class Target(Protocol):
 
     name: str  # as in `glatd engine build --target`
     precisions: tuple[str, ...]  # the first is the default
+
+    def profile(self, streams: int) -> Profile | None:
+        """The batches of windows that an engine for so many streams is compiled for; None where any is as good."""
 
     def runtime(self, precision: str) -> Runtime:
         """What would run an engine that is built now, for its manifest.

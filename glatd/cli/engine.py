@@ -22,11 +22,14 @@ def engine() -> None:
     help="float32, or what the CPU is faster at: bfloat16, float16.",
     show_default=True,
 )
-def build(bundle: Path, out: Path, target: str, precision: str) -> int:
+@click.option(
+    "--streams", type=click.IntRange(1, 4096), default=16, help="A GPU looks at so many together.", show_default=True
+)
+def build(bundle: Path, out: Path, target: str, precision: str, streams: int) -> int:
     """Compile the graphs of BUNDLE into an engine."""
     from glatd.engines.build import build_engine
 
-    manifest = build_engine(bundle, out, target, precision)
+    manifest = build_engine(bundle, out, target, precision, streams)
     click.echo(f"{out}: {manifest.model} for {target}, {precision}, {manifest.hash}")
     return 0
 
