@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 AFRESH_SECONDS = 10  # a gap this long starts the stream afresh
 LEAST_SECONDS = 1  # a window with less real audio is not published
 EVER = 1 << 62  # samples; before the start and after the end of everything
+SPARE_SECONDS = 1  # of samples that are kept although no frame needs them any more: another front end may
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,17 @@ class Window:
     start: int  # sample
     end: int  # sample; the last one of a finite stream for its last window
     real: int  # samples of real audio in it
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of a stream, in samples: enough for another front end to go on where it is."""
+
+    samples: Floats  # [n] the newest, a view
+    start: int  # of these
+    gaps: tuple[tuple[int, int], ...]  # [start, end) that are not real, oldest first
+    last_end: int  # of the last window that was due; -1 for none
+    next_end: int  # of the next one
 
 
 class Stream:
@@ -42,7 +54,7 @@ class Stream:
 
     def __init__(self, sizes: Geometry, hop: int, silence: Floats) -> None:
         self.sizes, self.hop, self._silence = sizes, hop, silence
-        self.wave = Ring(sizes.window * sizes.hop + sizes.block_samples)
+        self.wave = Ring(sizes.window * sizes.hop + sizes.block_samples + SPARE_SECONDS * sizes.rate)
         self.frames = Ring(sizes.window + hop + sizes.block, sizes.mels)
         self.local = LocalScores()
         self.gaps: list[tuple[int, int]] = []  # [start, end) samples that are not real, oldest first
@@ -98,6 +110,52 @@ class Stream:
         whole_blocks = -(-self._last_end() // self.sizes.block) * self.sizes.block
         missing = self.sizes.hop * (whole_blocks - 1) + self.sizes.right - self.position
         self.wave.append(np.zeros(max(0, missing), np.float32))
+
+    def past(self) -> Past:
+        """All that it knows; of a stream that has not ended."""
+        wave, unit = self.wave, self.sizes.hop
+        last = -1 if self._last_given < 0 else unit * self._last_given
+        samples = wave.view(wave.start, wave.end)
+        return Past(samples, wave.start, tuple(self.gaps), last, unit * self.next_end)
+
+    def go_on(self, past: Past) -> None:
+        """Be where another stream is, before anything was appended: the frames of its next window are due at once.
+
+        They are those that this stream would have if it had heard everything from the start. What the other has
+        forgotten and they would need (of a longer window) is not real.
+        """
+        sizes = self.sizes
+        next_end = -(-past.next_end // (sizes.hop * self.hop)) * self.hop
+        first = (next_end - sizes.window) // sizes.block * sizes.block
+        needed = sizes.hop * first - sizes.left
+        self.gaps = list(past.gaps)
+        if needed >= past.start:
+            self.wave.reset(needed)
+            self.frames.reset(first)
+        else:
+            begin = max([past.start, *(end for start, end in past.gaps if start == -EVER)])
+            self._begin(begin)
+            self.gaps += [(max(start, begin), end) for start, end in past.gaps if end > begin]
+        self.wave.append(past.samples[self.wave.end - past.start :])
+        self.next_end = next_end
+        self._last_given = -1 if past.last_end < 0 else past.last_end // sizes.hop
+
+    def turned(self, sizes: Geometry, hop: int, silence: Floats, same_frames: bool) -> "Stream":
+        """The same stream behind another engine; of this one nothing changes. It has not ended.
+
+        Args:
+            sizes, hop, silence: as for a new one; the same rate.
+            same_frames: whether the front end and the window are the same: then the frames are those of this stream.
+        """
+        new = Stream(sizes, hop, silence)
+        if same_frames:
+            new.wave, new.frames, new.gaps = self.wave, self.frames, self.gaps
+            new.next_end, new._last_given = self.next_end, self._last_given
+        else:
+            new.go_on(self.past())
+        new.received, new.lost, new.restarts = self.received, self.lost, self.restarts
+        new.local.computed, new.local.known = self.local.computed, self.local.known
+        return new
 
     def blocks_due(self) -> list[Floats]:
         """Stretches [block_samples] of samples whose frames can be computed now, in order.
