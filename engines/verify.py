@@ -46,7 +46,15 @@ def verify_engine(folder: Path) -> Verdict:
     Raises:
         EngineError: it does not load, or its probe is unreadable.
     """
-    engine = load_engine(folder)
+    return judge(load_engine(folder), folder)
+
+
+def judge(engine: Engine, folder: Path) -> Verdict:
+    """Judge an engine that was loaded from `folder`.
+
+    Raises:
+        EngineError: its probe is unreadable.
+    """
     try:
         with np.load(folder / FILE) as stored:
             expected = dict(stored)
