@@ -50,7 +50,7 @@ def verify_engine(folder: Path) -> Verdict:
 
 
 def judge(engine: Engine, folder: Path) -> Verdict:
-    """Judge an engine that was loaded from `folder`.
+    """Judge an engine that was loaded from `folder`: a window at a time, the sizes in which a daemon asks it.
 
     Raises:
         EngineError: its probe is unreadable.
@@ -61,13 +61,16 @@ def judge(engine: Engine, folder: Path) -> Verdict:
     except (OSError, ValueError, KeyError) as error:
         raise EngineError(f"cannot read {folder / FILE}: {error}; build the engine again") from error
     samples, audible = probe_windows(engine.sizes)
-    frames = frames_in_blocks(engine, samples)
-    look = engine.look(np.ascontiguousarray(frames), audible)
-    same = (look.starts == expected["starts"]) & (look.classes == expected["classes"])
+    frames = np.concatenate([frames_in_blocks(engine, row[None]) for row in samples])
+    looks = [engine.look(frames[row : row + 1], audible[row : row + 1]) for row in range(len(frames))]
+    starts, classes, global_, fused = (
+        np.concatenate([getattr(look, name) for look in looks]) for name in ("starts", "classes", "global_", "scores")
+    )
+    same = (starts == expected["starts"]) & (classes == expected["classes"])
     return Verdict(
         frames=float(np.abs(frames[:, ::50] - expected["frames"]).max()),
-        global_=float(np.abs(look.global_ - expected["global"]).max()),
-        fused=float(np.abs(look.scores - expected["fused"]).max()),
+        global_=float(np.abs(global_ - expected["global"]).max()),
+        fused=float(np.abs(fused - expected["fused"]).max()),
         crops=float(same.mean()),
         tolerance=TOLERANCE.get(engine.manifest.runtime.precision, 0.1),
     )
