@@ -1,7 +1,5 @@
 """`glatd train fit` and `glatd train eval`: from a recipe to a bundle with its card."""
 
-import sys
-import time
 from pathlib import Path
 
 import torch
@@ -16,36 +14,10 @@ from glatd.trainer.dataset import training_data
 from glatd.trainer.exam import examine
 from glatd.trainer.fit import fit
 from glatd.trainer.glat import Glat
+from glatd.trainer.progress import Progress
 from glatd.trainer.recipe import Recipe, read_recipe
 
 LICENCE = "MIT"
-REPORT_EVERY = 20  # steps
-PROGRESS_SECONDS = 5.0
-
-
-class Progress:
-    """Lines on stderr: what is being done, how far it is."""
-
-    def __init__(self) -> None:
-        self._told = 0.0
-        self._sums: dict[str, float] = {}
-        self._since = time.monotonic()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """`done` of `total`."""
-        if done == total or time.monotonic() - self._told > PROGRESS_SECONDS:
-            self._told = time.monotonic()
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
-
-    def step(self, step: int, values: dict[str, float]) -> None:
-        """The losses of one training step; their means are printed now and then."""
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        if step % REPORT_EVERY == 0:
-            rate = (time.monotonic() - self._since) / REPORT_EVERY
-            means = "  ".join(f"{name} {total / REPORT_EVERY:.5f}" for name, total in self._sums.items())
-            print(f"step {step}  {rate:.2f} s/step  {means}", file=sys.stderr, flush=True)
-            self._sums, self._since = {}, time.monotonic()
 
 
 def base_model(recipe: Recipe, init: Path) -> Backbone:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from glatd.cli.options import PATH
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, DataError
 
 
 @click.group(no_args_is_help=False)
@@ -64,11 +64,43 @@ def finetune(folder: Path, out: Path, base: Path | None) -> int:
     """
     started = time.monotonic()
     module = trainer("finetune")
-    trials = module.finetune(folder, base or default_bundle(), out, trainer("run").Progress())
+    trials = module.finetune(folder, base or default_bundle(), out, trainer("progress").Progress())
     for line in module.table(trials):
         click.echo(line)
     click.echo(f"\n{out / module.ENGINE} is ready after {time.monotonic() - started:.0f} s; listen with it:")
     click.echo(f"  glatd run --source mic: --engine {out / module.ENGINE}")
+    return 0
+
+
+@train.command()
+@click.argument("table", type=PATH, metavar="CSV")
+@click.option("--audio", type=PATH, help="Folder of the audio that CSV names.  [default: that of CSV]")
+@click.option("--out", type=PATH, required=True, help="Folder of the packs.")
+@click.option("--classes", type=PATH, help="File of class names, one a line.  [default: AudioSet's 527]")
+@click.option("--seconds", type=float, default=10.0, help="Of a clip; longer ones are cut.", show_default=True)
+@click.option("--per-file", type=click.IntRange(min=1), default=2000, help="Clips in a pack.", show_default=True)
+@click.option("--jobs", type=int, metavar="N", help="Workers, one core each.  [default: all cores]")
+def pack(
+    table: Path, audio: Path | None, out: Path, classes: Path | None, seconds: float, per_file: int, jobs: int | None
+) -> int:
+    """Decode labelled clips, once, into packs at 32 kHz: HDF5 files in the layout of PANNs.
+
+    CSV is one of AudioSet's own (YTID, start, end, mids; the audio Y<id>.<ext> or <id>_<start>.<ext> at any depth of
+    a folder), or any with a column `file` and one of `labels` (names, ; between them) or `mids`. What cannot be
+    read is left out, counted, and listed in OUT/broken.csv. Stop it at any time: the same command goes on.
+    """
+    import os
+
+    listing, packing, vocabulary = (trainer(f"data.{name}") for name in ("listing", "packing", "vocabulary"))
+    known = vocabulary.read_classes(classes) if classes else vocabulary.audioset_vocabulary()
+    listed = listing.read_listing(table, audio, known)
+    progress = trainer("progress").Progress()
+    done = packing.pack(listed, out, table.stem, known, jobs or os.cpu_count() or 1, progress, seconds, per_file)
+    click.echo(f"{out}: {done.clips:,} clips in {done.files:,} packs, {done.kept:,} of which stood there already")
+    if done.broken:
+        click.echo(f"{len(done.broken):,} clips left out: {out / packing.BROKEN} says which, and why")
+    if not done.clips:
+        raise DataError(f"no clip of {table} could be read; {out / packing.BROKEN} says why")
     return 0
 
 
@@ -79,7 +111,7 @@ def finetune(folder: Path, out: Path, base: Path | None) -> int:
 def contrast(bundle: Path, recipe: Path, data: Path) -> int:
     """Give BUNDLE what new sounds are told from (contrast.npz), out of labelled clips."""
     made = trainer("contrast").make_contrast(
-        bundle, trainer("recipe").read_recipe(recipe), data, trainer("run").Progress()
+        bundle, trainer("recipe").read_recipe(recipe), data, trainer("progress").Progress()
     )
     click.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
     return 0
