@@ -201,7 +201,10 @@ class Replay:
         sinks: list[Sink] = [*self._sinks, note]
         if comparison is not None:
             sinks.append(comparison)
-        track = assembly.track(source, self._speed)
+        try:
+            track = assembly.track(source, self._speed)
+        except GlatdError as unreadable:
+            return unreadable
         loop = assembly.loop([track], sinks, live=False)
 
         def stop() -> None:

@@ -10,6 +10,7 @@ from glatd.daemon.channel import Channel
 from glatd.daemon.events.decider import Decider
 from glatd.daemon.events.rules import Rules
 from glatd.daemon.gate import LevelGate, loudest
+from glatd.daemon.outage import Outage, Outages
 from glatd.daemon.overload import Rung
 from glatd.daemon.privacy.outlet import Outlet
 from glatd.daemon.tagging import Seen
@@ -46,6 +47,7 @@ class Track:
         # Which one of every few hops is looked at under overload: if all streams took the same one, it would be as
         # crowded as before.
         self._turn = zlib.crc32(self.name.encode())
+        self._outages = Outages(worker.source.outages())  # of the run that was recorded
         self.counts = Counts()
         self.due: Due[Track] | None = None
         self.busy = False  # whether the last look found something that may go on
@@ -98,7 +100,7 @@ class Track:
                 self._outlet.passed(window, [])
             elif quiet:
                 self.counts.quiet += 1
-                events = self.decider.quiet(window) if self.decider is not None else []
+                events = [] if self.decider is None else self._waited(window.end) + self.decider.quiet(window)
                 return self.announcer.quiet(window, stream.level(window)), self._outlet.passed(window, events)
             elif rung.drop and self.channel.pending >= stream.hop * stream.sizes.hop:
                 self.counts.dropped += 1
@@ -109,11 +111,14 @@ class Track:
 
     def decide(self, seen: Seen) -> list[Event]:
         """The events that a look brings."""
-        return self._outlet.looked(seen, self.decider.take(seen) if self.decider is not None else [])
+        events = [] if self.decider is None else self._waited(seen.window.end) + self.decider.take(seen)
+        return self._outlet.looked(seen, events)
 
     def gap(self, gap: Gap) -> list[Event]:
         """The events that a gap ends; call before the stream passes over it."""
-        events = [] if self.decider is None else self.decider.gap(gap.start, gap.end, gap.cause)
+        events: list[Event] = []
+        if self.decider is not None:
+            events = self._waited(gap.start + 1) + self.decider.gap(gap.start, gap.end, gap.cause)
         events = self._outlet.ended(events)
         self._outlet.lost(gap.start, gap.end)
         return events
@@ -133,11 +138,19 @@ class Track:
         """Events that end because nothing is heard for longer than they hold."""
         if self.decider is None or not self.decider.open:
             return []
-        if self.announcer.state == "muted":
-            return self._outlet.ended(self.decider.lost(math.inf, "muted"))
-        if self.announcer.state == "reconnecting":
-            return self._outlet.ended(self.decider.lost(time.monotonic() - self._changed, "reconnecting"))
-        return []
+        state = self.announcer.state
+        if state not in ("muted", "reconnecting"):
+            return []
+        seconds = math.inf if state == "muted" else time.monotonic() - self._changed
+        if events := self.decider.lost(seconds, state):
+            self.worker.note(Outage(self.decider.end, seconds, state))
+        return self._outlet.ended(events)
+
+    def _waited(self, sample: int) -> list[Event]:
+        """Events that the recorded run ended by its clock before it came to what ends, or is lost, from a sample on."""
+        assert self.decider is not None
+        ended = [self.decider.lost(outage.seconds, outage.cause) for outage in self._outages.before(sample)]
+        return [event for events in ended for event in events]
 
     def state(self) -> tuple[str, str]:
         """How the source fares, and why."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from glatd.audio import Block, Missing
 from glatd.daemon.diagnosis import SignalMonitor
 from glatd.daemon.ingest import Chunk, Ingest, Lost
+from glatd.daemon.outage import Outage
 from glatd.daemon.sources.base import Source
 from glatd.daemon.supervise import Supervisor
 from glatd.errors import GlatdError, SourceError
@@ -28,6 +29,9 @@ class Recording(Protocol):
     def lose(self, block: Block, cause: str) -> None:
         """A block that came and is not part of the stream."""
 
+    def outage(self, outage: Outage) -> None:
+        """Events have ended for want of audio; in the thread of the loop."""
+
     def close(self) -> None:
         """The stream has ended."""
 
@@ -44,7 +48,7 @@ class Worker:
         ready: notified when as much as `wanted`, a loss, or the end can be fetched.
         speed: of a recording, times real time; None for as fast as it goes.
         reconnect: whether a live source is opened again when it ends or fails.
-        recording: told all that comes, in the thread of the source.
+        recording: told all that comes, in the thread of the source, but for outages.
     """
 
     def __init__(
@@ -89,6 +93,11 @@ class Worker:
         """Wait for the thread, not for ever: a driver may hang in its own close."""
         if self._thread.ident is not None:  # else it was never started
             self._thread.join(seconds)
+
+    def note(self, outage: Outage) -> None:
+        """Write down that events have ended for want of audio; in the thread of the loop."""
+        if self._recording is not None:
+            self._recording.outage(outage)
 
     @property
     def hangs(self) -> bool:

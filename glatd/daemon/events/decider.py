@@ -103,6 +103,11 @@ class Decider:
         return self._rules
 
     @property
+    def end(self) -> int:
+        """Sample: end of the last look."""
+        return self._end
+
+    @property
     def open(self) -> int:
         """Events that go on."""
         return len(self._open)

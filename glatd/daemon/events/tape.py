@@ -40,13 +40,21 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Waited:
+    """No audio came for so long."""
+
+    seconds: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The stream did."""
 
     cause: str
 
 
-Turn = Looked | Quiet | Lost | Ended
+Turn = Looked | Quiet | Lost | Waited | Ended
 
 
 class Noting(Decider):
@@ -82,6 +90,11 @@ class Noting(Decider):
         self.turns.append(Lost(start, stop, cause))
         return []
 
+    def lost(self, seconds: float, cause: str) -> list[Event]:
+        """Keep that nothing came."""
+        self.turns.append(Waited(seconds, cause))
+        return []
+
     def close(self, cause: str) -> list[Event]:
         """Keep that it is over."""
         self.turns.append(Ended(cause))
@@ -102,6 +115,8 @@ def decide(turns: Iterable[Turn], rules: Rules, manifest: Manifest, stream: str 
             events += decider.quiet(turn.window)
         elif isinstance(turn, Lost):
             events += decider.gap(turn.start, turn.stop, turn.cause)
+        elif isinstance(turn, Waited):
+            events += decider.lost(turn.seconds, turn.cause)
         else:
             events += decider.close(turn.cause)
     return events

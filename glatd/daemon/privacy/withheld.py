@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.daemon.privacy.veil import EVER, Span
 from glatd.daemon.recording.layout import UNSEEN
 from glatd.daemon.worker import Recording
@@ -60,6 +61,10 @@ class Withheld:
             if self._held and isinstance(last := self._held[-1], Lacking) and last.cause == cause:
                 self._held.pop()
             self._held.append(Lacking(replace(block, samples=block.samples[:0].copy(), start=_end(block)), cause))
+
+    def outage(self, outage: Outage) -> None:
+        """Events have ended for want of audio: nothing that could be heard in it."""
+        self._recording.outage(outage)
 
     def close(self) -> None:
         """The source has ended; the loop has still to look at its last seconds, and then calls `finish`."""

@@ -66,7 +66,7 @@ class StreamComparison:
         self._windows = {m["end"]: m for m in messages if m["type"] == Tags.type}
         self._expected_ends = list(self._windows)
         self._gaps = [m for m in messages if m["type"] == Gap.type]
-        self._events = [m for m in messages if m["type"] == Event.type]
+        self._events = _decided(messages)
         states = [m for m in messages if m["type"] == Status.type]
         last = states[-1]["state"] if states else "ended"  # without states, somebody has chosen these messages
         self._ended = last in ("ended", "failed")
@@ -79,7 +79,7 @@ class StreamComparison:
         self._unheard = [(m["start"], m["end"]) for m in self._gaps if m["cause"] == OVERLOAD]
         self._found_ends: list[int] = []
         self._found_gaps: list[Map] = []
-        self._found_events: list[Map] = []
+        self._found_events: list[tuple[Map, int]] = []
         self._extra: list[tuple[int, int]] = []
         self._less: list[tuple[int, int]] = []  # windows that were not compared
         self._rate = 1
@@ -97,7 +97,7 @@ class StreamComparison:
             if message.cause in OF_THE_RECORDING:
                 self._unheard.append((message.start, message.end))
         elif isinstance(message, Event):
-            self._found_events.append(to_map(message))
+            self._found_events.append((to_map(message), self._found_ends[-1] if self._found_ends else 0))
         elif isinstance(message, Status):
             self._rate, self._end = message.rate, message.samples + message.lost
 
@@ -186,41 +186,50 @@ class StreamComparison:
 
     def _finish_events(self, complete: bool) -> None:
         expected, found = list(self._events), list(self._found_events)
-        by_key = {_decision(event): event for event in found}
-        for event in list(expected):
-            other = by_key.pop(_decision(event), None)
-            if other is None:
+        by_key = {_decision(event): (event, seen) for event, seen in found}
+        for event, seen in list(expected):
+            same = by_key.pop(_decision(event), None)
+            if same is None:
                 continue
-            expected.remove(event)
-            found.remove(other)
+            expected.remove((event, seen))
+            found.remove(same)
+            other = same[0]
             off = [name for name in ("peak", "mean") if abs(event[name] - other[name]) > TOLERANCE]
-            if off and not self._is_excused(event, complete):
+            if off and not self._is_excused(event, seen, complete):
                 figures = ", ".join(f"{name} {event[name]:.3f} expected, {other[name]:.3f} came" for name in off)
                 self._differ(event["onset"], event["rate"], f"{_called(event)}: {figures}")
             else:
                 self._verdict.equal["events"] += 1
-        for event in expected:
-            moved = next((other for other in found if _has_moved(event, other)), None)
-            if self._is_excused(event, complete):
+        for event, seen in expected:
+            moved = next((other for other in found if _has_moved(event, other[0])), None)
+            if self._is_excused(event, seen, complete):
                 self._excuse("events", UNHEARD)
             elif moved is not None:
                 found.remove(moved)
-                self._differ(event["onset"], event["rate"], f"{_called(event)} expected, {_called(moved)} came")
+                self._differ(event["onset"], event["rate"], f"{_called(event)} expected, {_called(moved[0])} came")
             else:
                 self._differ(event["onset"], event["rate"], f"{_called(event)} was expected, none came")
-        for event in found:
-            if self._is_excused(event, complete):
+        for event, seen in found:
+            if self._is_excused(event, seen, complete):
                 self._excuse("events", UNHEARD)
             else:
                 self._differ(event["onset"], event["rate"], f"{_called(event)} came, none was expected")
 
-    def _is_excused(self, event: Map, complete: bool) -> bool:
-        """Whether an event lies where the two runs have not seen the same windows."""
+    def _is_excused(self, event: Map, decided: int, complete: bool) -> bool:
+        """Whether an event lies where the two runs have not seen the same windows.
+
+        Args:
+            decided: end of the last window that the run had seen when it said so. Those after it, which the other
+                run may lack, can have no part in it.
+        """
         rate = event["rate"]
         span = event["onset"], (event["offset_time"] or event["onset"]) + 1
-        seen = [(start, end + SECONDS_SEEN * rate) for start, end in self._unheard]
-        after = (not self._ended and span[1] > self._last) or (not complete and span[1] > self._end)
-        return after or overlaps(span, seen) or overlaps(span, self._less)
+        heard = [(start, end + SECONDS_SEEN * rate) for start, end in self._unheard]
+        less = [(start, end) for start, end in self._less if end <= decided]
+        # The end of a run that was stopped ends what goes on.
+        cut = event["phase"] == "end" and decided >= self._last
+        after = (not self._ended and (cut or span[1] > self._last)) or (not complete and span[1] > self._end)
+        return after or overlaps(span, heard) or overlaps(span, less)
 
     def _excuse(self, what: str, why: str, span: tuple[int, int] | None = None) -> None:
         self._verdict.excused[f"{what} {why}"] += 1
@@ -261,6 +270,18 @@ def unlike(expected: Map, found: Map) -> str:
         return ""
     more = f" and {len(off) - 1} more" if len(off) > 1 else ""
     return max(off)[1] + more
+
+
+def _decided(messages: Iterable[Map]) -> list[tuple[Map, int]]:
+    """Events, and the end of the last window before each; where windows were left out, of those nothing is known."""
+    found: list[tuple[Map, int]] = []
+    seen: int | None = None
+    for message in messages:
+        if message["type"] == Tags.type:
+            seen = message["end"]
+        elif message["type"] == Event.type:
+            found.append((message, 0 if seen is None else seen))
+    return found if seen is not None else [(event, 1 << 62) for event, _ in found]
 
 
 def overlaps(span: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.daemon.recording.layout import DAMAGED, HEADER, INDEX, STREAM, Header, is_recording, read_header
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.segment import read_streaminfo
@@ -127,6 +128,18 @@ class RecordingSource(Source):
         finally:
             if reader is not None:
                 reader.close()
+
+    def outages(self) -> Sequence[Outage]:
+        """Those at which events of the recorded run ended, in order."""
+        try:
+            lines = [line for line in read_lines(self.folder / INDEX) if line.get("type") == "outage"]
+            return [Outage.from_fields(line) for line in lines]
+        except OSError as error:
+            raise SourceError(f"{self.uri} cannot be read: {error.strerror or error}; check the disk") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(
+                f"{self.folder / INDEX} has an outage that none can be ({error}); take it from a copy of the recording"
+            ) from error
 
     def _picked(self, piece: Block | Missing) -> Block | Missing:
         if isinstance(piece, Missing):

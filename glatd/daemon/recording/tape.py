@@ -8,6 +8,7 @@ from typing import Any
 
 from glatd.audio import Block, Missing
 from glatd.daemon.clock import DelayFit
+from glatd.daemon.outage import Outage
 from glatd.daemon.recording.layout import INDEX, OF_THE_RECORDING, STREAM, VERSION
 from glatd.daemon.recording.lines import LineFile, as_line, sync_folder
 from glatd.daemon.recording.segment import Flushed, Segment, fits_flac, open_segment, whole_numbers
@@ -83,6 +84,10 @@ class Tape:
             self._lost = None  # else the stream tells one gap, with the later cause
             self._finish_segment()
             self._gap(item.end, item.rate, item.cause)
+
+    def note_outage(self, outage: Outage) -> None:
+        """That events have ended for want of audio; written with the next lines."""
+        self._note(**outage.as_fields())
 
     def flush(self) -> None:
         """Bring the disk up to date, all but some 0.1 s that make no whole FLAC frame.

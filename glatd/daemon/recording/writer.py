@@ -19,6 +19,7 @@ from collections import deque
 from pathlib import Path
 
 from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.daemon.recording.layout import CANNOT_WRITE, DISK_FULL, HEADER, SAID, TOO_SLOW, Header, write_header
 from glatd.daemon.recording.lines import LineFile, as_line, sync_folder
 from glatd.daemon.recording.tape import SEGMENT_SECONDS, Lose, Tape
@@ -52,7 +53,7 @@ class StreamRecorder:
         self.name, self.uri = name, uri
         self.dropped = 0  # samples, because the writer was too slow
         self._lock = threading.Lock()
-        self._queue: deque[Block | Missing | Lose] = deque()
+        self._queue: deque[Block | Missing | Lose | Outage] = deque()
         self._bytes = 0
         self._closed = False
 
@@ -79,12 +80,17 @@ class StreamRecorder:
         with self._lock:
             self._lose(Lose(block.start + len(block.samples), block.rate, cause))
 
+    def outage(self, outage: Outage) -> None:
+        """Events have ended for want of audio; a replay must end them alike."""
+        with self._lock:
+            self._queue.append(outage)
+
     def close(self) -> None:
         """The stream has ended."""
         with self._lock:
             self._closed = True
 
-    def fetch(self) -> tuple[list[Block | Missing | Lose], bool]:
+    def fetch(self) -> tuple[list[Block | Missing | Lose | Outage], bool]:
         """What has come since the last call, and whether that was the end; for the writer."""
         with self._lock:
             items = list(self._queue)
@@ -220,7 +226,11 @@ class Recorder:
                 if recorder in self._early:
                     tape.write(self._early.pop(recorder))
 
-    def _write(self, recorder: StreamRecorder, tape: Tape | None, item: Block | Missing | Lose) -> None:
+    def _write(self, recorder: StreamRecorder, tape: Tape | None, item: Block | Missing | Lose | Outage) -> None:
+        if isinstance(item, Outage):
+            if tape is not None:
+                tape.note_outage(item)
+            return
         if isinstance(item, Lose) and item.cause == TOO_SLOW:
             if recorder not in self._slow:
                 log.error("%s: the disk is too slow to record it; what is left out is a gap there", recorder.name)

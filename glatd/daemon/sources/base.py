@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.daemon.security.access import Access
 from glatd.errors import ConfigError, SourceError
 
@@ -55,6 +56,14 @@ class Source(ABC):
         Raises:
             SourceError: the source cannot be opened, or fails.
         """
+
+    def outages(self) -> Sequence[Outage]:
+        """Those that a live run knew by its clock, if this is a recording of one.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        return ()
 
     def stop(self) -> None:
         """Make `blocks` end within 0.5 s, for good; from any thread, any number of times."""

@@ -12,6 +12,7 @@ import pytest
 
 from glatd.daemon.archive.export import export
 from glatd.errors import ConfigError, DataError
+from tests import disks
 from tests.daemon.archive.inline import Inline
 from tests.daemon.archive.tables import PATIENCE_S, archive, everything, rows, started, until
 from tests.daemon.sounds import RATE, noise, write_wav
@@ -231,15 +232,8 @@ def test_rules_for_times_of_the_day_are_refused_for_files(many: Path, tmp_path: 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small disk")
-    try:
+    with disks.small_disk(tmp_path / "disk", "300k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(

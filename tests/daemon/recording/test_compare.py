@@ -93,6 +93,22 @@ def test_what_comes_after_a_run_was_stopped_is_only_counted() -> None:
     assert len(told(compare(ran, [window(1), window(2)]))) == 1
 
 
+def test_what_a_run_had_seen_before_it_was_stopped_is_compared() -> None:
+    ended = event(0.5, phase="end")
+    ran: list[Message] = [window(1), event(0.5), window(2), event(0.6, "Cat"), ended, state("stopped")]
+    found: list[Message] = [window(1), window(2), event(0.7, "Cat"), window(3), event(0.5, "Cow")]
+    verdict = compare(ran, found)
+    # The end is that of the run; the cow was heard only in the window that it was stopped in.
+    assert told(verdict) == [
+        "start of Dog at 0.50 s was expected, none came",
+        "start of Cat at 0.60 s expected, start of Cat at 0.70 s came",
+    ]
+    assert verdict.excused[f"events {UNHEARD}"] == 2
+    # Of events alone nobody knows what was seen before.
+    alone = [message for message in ran if not isinstance(message, Tags)]
+    assert not told(compare(alone, found))
+
+
 def test_a_recording_that_was_cut_off_lacks_the_end_and_nothing_else() -> None:
     ran: list[Message] = [window(number) for number in (1, 2, 3)]
     found: list[Message] = [window(1), state("ended", seconds=1.0)]

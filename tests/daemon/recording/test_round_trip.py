@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glatd.audio import Block, Missing, decode
+from glatd.daemon.outage import Outage, Outages
 from glatd.daemon.recording.layout import INDEX
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.writer import Recorder
 from glatd.daemon.sources.uri import parse_source
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, SourceError
 from tests.daemon.recording.making import HEADER, Floats, blocks, exact, joined, record, same_bits
 
 
@@ -46,6 +48,24 @@ def test_every_kind_of_samples_is_recorded_bit_for_bit(
     assert [path.name for path in source.folder.iterdir() if path.suffix != ".jsonl"] == [
         "000001.flac" if flac else "000001.wav"
     ]
+
+
+def test_outages_come_out_as_they_went_in_and_one_that_none_can_be_is_named(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "rec", HEADER, reserve=0)
+    stream = recorder.stream("yard", "tcp://127.0.0.1:1")
+    told = [Outage(122_880, 2.25, "reconnecting"), Outage(400_000, math.inf, "muted")]
+    for outage in told:
+        stream.outage(outage)
+        stream.take(blocks(exact(1_000, 1, 16), [1_000], 16_000, 16)[0])
+    recorder.close()
+    (source,) = open_recording(tmp_path / "rec").streams
+    assert source.outages() == told
+    coming = Outages(source.outages())
+    assert coming.before(122_880) == [] and coming.before(153_600) == told[:1] and coming.before(1 << 40) == told[1:]
+    index = source.folder / INDEX
+    index.write_text(index.read_text().replace("2.25", '"long"'))
+    with pytest.raises(SourceError, match=r"has an outage that none can be .*; take it from a copy"):
+        source.outages()
 
 
 SIZES = st.lists(st.sampled_from([1, 7, 160, 319, 960, 4_607, 4_608, 4_609, 20_000]), min_size=1, max_size=4)

@@ -3,7 +3,6 @@
 import logging
 import os
 import resource
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from glatd.daemon.recording.tape import Lose, Tape
 from glatd.daemon.recording.writer import Recorder, StreamRecorder
 from glatd.errors import ConfigError
 from glatd.messages import Gap
+from tests import disks
 from tests.daemon.recording.making import HEADER, Floats, blocks, exact, joined, same_bits
 
 RATE = 16_000  # Hz
@@ -101,15 +101,8 @@ def test_a_file_that_cannot_grow_ends_and_another_one_begins_later(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small disk")
-    try:
+    with disks.small_disk(tmp_path / "disk", "2m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.usefixtures("hasty")
