@@ -5,7 +5,7 @@ Source: `Cnn10` of audioset_tagging_cnn, see `panns`. 5,219,279 parameters, 14.1
 
 from torch import Tensor
 
-from glatd.trainer.backbones.panns import ConvBlock, PannsBackbone
+from glatd.trainer.backbones.panns import CONV_BLOCK, ConvBlock, PannsBackbone
 
 CHANNELS = (64, 128, 256, 512)
 
@@ -19,6 +19,7 @@ class CNN10(PannsBackbone):
     """
 
     stride = 16  # mel frames for one output frame: four poolings by 2
+    layers = 4 * CONV_BLOCK
 
     def __init__(self, classes: int = 527, dropout: bool = True) -> None:
         super().__init__(classes, CHANNELS[3], dropout)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.backbones.spec import Backbone, Layer
 from glatd.trainer.frontend import PANNS_FRONTEND
 
 BLOCK_DROPOUT = 0.2
 HEAD_DROPOUT = 0.5
+CONV_BLOCK: tuple[Layer, ...] = ((3, 1), (3, 1), (2, 2))  # the layers of `ConvBlock`, pooled by 2
 
 
 class ConvBlock(nn.Module):
@@ -80,7 +81,7 @@ class PannsBackbone(Backbone):
     def maps(self, x: Tensor) -> Tensor:
         """Feature maps [B, D, F, bins] of normalised frames [B, 1, T, M]."""
 
-    def feature(self, frames: Tensor) -> Tensor:
+    def trunk(self, frames: Tensor) -> Tensor:
         x: Tensor = self.bn0(frames.transpose(1, 2)).transpose(1, 2).unsqueeze(1)
         return self.maps(x).mean(3)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glatd.trainer.backbones.panns import ConvBlock, PannsBackbone
+from glatd.trainer.backbones.panns import CONV_BLOCK, ConvBlock, PannsBackbone
 
 LAYERS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and basic blocks
 LAST = 2048  # channels
@@ -77,6 +77,12 @@ class ResNet38(PannsBackbone):
     """
 
     stride = 32  # mel frames for one output frame: five poolings by 2
+    layers = (
+        *CONV_BLOCK,
+        *((3, 1) for _ in range(2 * LAYERS[0][1])),
+        *(layer for _, blocks in LAYERS[1:] for layer in ((2, 2), *blocks * ((3, 1), (3, 1)))),
+        *((2, 2), (3, 1), (3, 1)),
+    )
 
     def __init__(self, classes: int = 527, dropout: bool = True) -> None:
         super().__init__(classes, LAST, dropout)

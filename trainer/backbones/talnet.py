@@ -30,6 +30,7 @@ class TALNet(Backbone):
 
     frontend = replace(PANNS_FRONTEND, name="talnet", hop=800)
     stride = 4  # mel frames for one output frame: two poolings by 2
+    layers = tuple(layer for pool, _ in POOLS for layer in ((3, 1), (3, 1), (pool, pool)))  # up to the recurrent one
 
     def __init__(self, classes: int = 527, dropout: float = 0.0) -> None:
         super().__init__()
@@ -62,10 +63,17 @@ class TALNet(Backbone):
         # Each pooling drops an odd frame.
         return frames // self.stride
 
-    def feature(self, frames: Tensor) -> Tensor:
+    @property
+    def trunk_size(self) -> int:
+        return self.gru.input_size
+
+    def trunk(self, frames: Tensor) -> Tensor:
         x = self.bn0(frames.transpose(1, 2)).transpose(1, 2).unsqueeze(1)
-        x = self.convolutions(x).transpose(1, 2).flatten(2)  # [B, F, channels x bins]
-        x, _ = self.gru(self.dropout(x))
+        out: Tensor = self.convolutions(x).transpose(2, 3).flatten(1, 2)  # [B, channels x bins, F]
+        return out
+
+    def rest(self, kept: Tensor) -> Tensor:
+        x, _ = self.gru(self.dropout(kept.transpose(1, 2)))
         out: Tensor = x.transpose(1, 2)
         return out
 
