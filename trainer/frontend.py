@@ -1,9 +1,8 @@
-"""The front end: waveform -> log-mel frames, as one convolution that every target can run.
+"""The front end: waveform -> log-mel frames, as matrix products that every target can run.
 
-The short-time Fourier transform is a `conv1d` with window times cosine and sine as kernels,
-because an FFT operator crashes or is refused by some of the compilers (see docs/engines.md).
-A filter in front of the transform (MN's pre-emphasis) is folded into the kernels, so a frame
-is a pure function of a fixed stretch of samples around its centre, the same offline and live.
+The short-time Fourier transform is a convolution or factors of one (see `fourier.py`). A filter in front of it (MN's
+pre-emphasis) needs one sample more, so a frame is a pure function of a fixed stretch of samples around its centre, the
+same offline and live.
 """
 
 import math
@@ -14,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from glatd.trainer.fourier import ConvolvedSpectrum, FactoredSpectrum
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class FrontendSpec:
     mel: str = "kaldi"  # or "slaney"
     periodic: bool = False  # the window, a Hann one: as a part of an endless cosine, or symmetric
     decibels: bool = False
+    factored: bool = False  # the transform; decibels down to the floor of float32 want it as published, convolved
 
     @property
     def left(self) -> int:
@@ -69,6 +71,7 @@ MN_FRONTEND = FrontendSpec(
     fmax=15_000.0,
     preemphasis=0.97,
     log_offset=1e-5,
+    factored=True,
 )
 
 # PANNs `pytorch/models.py` (Spectrogram and LogmelFilterBank of torchlibrosa, which follow librosa), for
@@ -127,35 +130,29 @@ def slaney_mel(spec: FrontendSpec) -> NDArray[np.float64]:
 MEL = {"kaldi": kaldi_mel, "slaney": slaney_mel}
 
 
-def fourier_kernel(spec: FrontendSpec, bins: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Cosine and sine parts of the windowed transform at `bins`: [2 * len(bins), win_length]."""
+def hann(spec: FrontendSpec) -> NDArray[np.float64]:
+    """The window [win_length]."""
     # np.hanning is symmetric; a periodic window is one sample of it short.
-    window = np.hanning(spec.win_length + 1)[:-1] if spec.periodic else np.hanning(spec.win_length)
-    n = np.arange(spec.win_length) + (spec.n_fft - spec.win_length) // 2
-    angle = 2.0 * np.pi * ((bins[:, None] * n) % spec.n_fft) / spec.n_fft
-    return np.concatenate([np.cos(angle), -np.sin(angle)]) * window
+    return np.hanning(spec.win_length + 1)[:-1] if spec.periodic else np.hanning(spec.win_length)
 
 
 class Frontend(nn.Module):
-    """Log-mel frames by convolution; has no trained parameters. All arithmetic is float32."""
+    """Log-mel frames; has no trained parameters. All arithmetic is float32."""
 
-    kernel: Tensor
-    folded: Tensor
     mel: Tensor
 
     def __init__(self, spec: FrontendSpec) -> None:
         super().__init__()
         self.spec = spec
         weights = MEL[spec.mel](spec)
-        used = np.flatnonzero(weights.any(axis=0))
-        kernel = fourier_kernel(spec, used)
-        folded = kernel
-        if spec.preemphasis:
-            folded = np.pad(kernel, ((0, 0), (1, 0))) - spec.preemphasis * np.pad(kernel, ((0, 0), (0, 1)))
-        for name, array in (("kernel", kernel), ("folded", folded)):
-            self.register_buffer(name, torch.from_numpy(array.astype(np.float32))[:, None], persistent=False)
-        mel = torch.from_numpy(weights[:, used].astype(np.float32))
-        self.register_buffer("mel", mel, persistent=False)
+        self.spectrum: ConvolvedSpectrum | FactoredSpectrum
+        if spec.factored:
+            self.spectrum = FactoredSpectrum(hann(spec), spec.n_fft, spec.hop)
+        else:
+            self.spectrum = ConvolvedSpectrum(hann(spec), spec.n_fft, spec.hop, np.flatnonzero(weights.any(axis=0)))
+        bins = self.spectrum.bins
+        mel = np.where(bins >= 0, weights[:, bins], 0.0)
+        self.register_buffer("mel", torch.from_numpy(mel.T.astype(np.float32)), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Frames of a stretch of a stream, with real neighbours on both sides.
@@ -167,7 +164,7 @@ class Frontend(nn.Module):
         Returns:
             [B, T, n_mels] float32, natural logarithm of power, or decibels.
         """
-        return self._log_mel(samples, self.folded)
+        return self._log_mel(self._filtered(samples))
 
     def clip(self, samples: Tensor) -> Tensor:
         """Frames of a clip that stands alone: filtered, then padded by reflection, as published.
@@ -178,18 +175,19 @@ class Frontend(nn.Module):
         Returns:
             [B, 1 + (N - 1) // hop, n_mels] with pre-emphasis, else [B, 1 + N // hop, n_mels].
         """
-        if self.spec.preemphasis:
-            samples = samples[:, 1:] - self.spec.preemphasis * samples[:, :-1]
+        samples = self._filtered(samples)
         frames = 1 + samples.shape[1] // self.spec.hop
         padded = F.pad(samples[:, None], (self.spec.left, self.spec.left), mode="reflect")[:, 0]
         needed = self.spec.hop * (frames - 1) + self.spec.win_length
-        return self._log_mel(padded[:, :needed], self.kernel)
+        return self._log_mel(padded[:, :needed])
 
-    def _log_mel(self, samples: Tensor, kernel: Tensor) -> Tensor:
-        spectrum = F.conv1d(samples[:, None], kernel, stride=self.spec.hop)
-        real, imaginary = spectrum.chunk(2, dim=1)
-        power = real * real + imaginary * imaginary
-        mel = torch.matmul(self.mel, power)
+    def _filtered(self, samples: Tensor) -> Tensor:
+        if self.spec.preemphasis:
+            return samples[:, 1:] - self.spec.preemphasis * samples[:, :-1]
+        return samples
+
+    def _log_mel(self, samples: Tensor) -> Tensor:
+        mel = torch.matmul(self.spectrum(samples), self.mel)
         if self.spec.decibels:
-            return (10.0 / math.log(10.0) * torch.log(mel.clamp(min=self.spec.log_offset))).transpose(1, 2)
-        return torch.log(mel + self.spec.log_offset).transpose(1, 2)
+            return 10.0 / math.log(10.0) * torch.log(mel.clamp(min=self.spec.log_offset))
+        return torch.log(mel + self.spec.log_offset)

@@ -1,4 +1,4 @@
-"""The convolution equals a short-time Fourier transform, and needs no clip around it."""
+"""The front end equals a short-time Fourier transform, and needs no clip around it."""
 
 import numpy as np
 import pytest
