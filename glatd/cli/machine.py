@@ -44,7 +44,7 @@ def check(config: Path) -> int:
     click.echo(
         f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
     )
-    click.echo(f"hop      {settings.hop:g} s, {settings.crops} crops")
+    click.echo(f"hop      {settings.hop:g} s, {settings.crops if settings.local == 'top-k' else 'all'} crops")
     for name, text in written:
         click.echo(f"{name:<8} {text}")
     for source in sources:

@@ -20,6 +20,9 @@ from glatd.terminal import Printer, tell
 @click.option("--keys", metavar="DIR", help="Only clients of these keys may connect (glatd keys).")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
+@click.option(
+    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: where chosen, or everywhere.  [default: top-k]"
+)
 @click.option("--record", metavar="DIR", help="Also record into DIR what every stream hears and what is said of it.")
 @click.option(
     "--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout."
@@ -65,6 +68,11 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
     "--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True
 )
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
+@click.option(
+    "--local",
+    type=click.Choice(["top-k", "all"]),
+    help="Second looks: where chosen, or everywhere.  [default: top-k, or as in REC]",
+)
 @click.option("--node", help="Name of this box in topics.  [default: the host's name, or as in REC]")
 @click.option(
     "--rules", type=PATH, metavar="CONFIG", help="Decide on events by [events] of this configuration, not as in REC."

@@ -18,7 +18,7 @@ from glatd.daemon.journal.journal import Journal
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.loop import Loop, Sink
 from glatd.daemon.metrics.address import read_address
-from glatd.daemon.overload import Overload
+from glatd.daemon.overload import Overload, Rung, ladder, ladder_everywhere
 from glatd.daemon.privacy.outlet import check_labels, make_outlet
 from glatd.daemon.privacy.writer import ClipWriter
 from glatd.daemon.recording.writer import Recorder
@@ -129,7 +129,7 @@ class Assembly:
             tracks,
             self._ready,
             sinks,
-            Overload(settings.crops, settings.hop, active=live and settings.overload),
+            Overload(self.rungs(), settings.hop, active=live and settings.overload),
             self.clock,
             settings.latency if live else 0.0,
             settings.status_seconds,
@@ -166,6 +166,13 @@ class Assembly:
         gate = LevelGate(settings.gate_setting, -(-engine.sizes.window // hop))
         decider = make_decider(announcer, settings.events, hop)
         return Track(worker, Channel(stream, announcer), gate, decider, outlet)
+
+    def rungs(self) -> tuple[Rung, ...]:
+        """What is looked at, and by and by left out under overload."""
+        settings, engine = self.settings, self.engine
+        if settings.local == "all":
+            return ladder_everywhere(hop_frames(engine, settings.hop), engine.sizes)
+        return ladder(settings.crops)
 
     def node_status(self, loop: Loop) -> Node:
         """How the node fares."""

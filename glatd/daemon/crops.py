@@ -1,14 +1,14 @@
 """Each crop once: what the local stream said of a place in the stream is kept while a window may choose it again.
 
 A sound stays in the window for about ten hops, and the global stream chooses the same places for it; on the grid of
-the stream they are the very same mel frames, so their scores are the very same, to the last bit.
+the stream they are the very same mel frames, so their scores are the very same, to the last bit. Where every place of
+a window is looked at (looking.py), all but the newest are known.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glatd.engines.engine import Engine, Floats
 
@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 class LocalScores:
     """Those of one stream, by the first mel frame of the crop.
 
+    Args:
+        keeps: False to look at every crop of every window anew, which is what the cache is measured against.
+
     Attributes:
         computed: crops that the local stream looked at.
         known: crops whose scores were there already, or that two classes of a window chose.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool = True) -> None:
+        self._keeps = keeps
         self.computed = self.known = 0
         self._of: dict[int, Floats] = {}
 
     def missing(self, places: Sequence[int], oldest: int) -> list[int]:
         """Which of these places have to be looked at; what lies before `oldest` is forgotten."""
-        self._of = {place: scores for place, scores in self._of.items() if place >= oldest}
+        self._of = {place: scores for place, scores in self._of.items() if place >= oldest and self._keeps}
         new = [place for place in dict.fromkeys(places) if place not in self._of]
         self.computed += len(new)
         self.known += len(places) - len(new)
@@ -50,25 +54,26 @@ class LocalScores:
 
 
 def look_once(
-    engine: Engine, due: Sequence[tuple["Stream", "Window"]], frames: Floats, starts: NDArray[np.int64]
-) -> Floats:
-    """[B, K, C] what the local stream says of the crops of B windows, in one run over those that are new.
+    engine: Engine, due: Sequence[tuple["Stream", "Window"]], frames: Floats, places: Sequence[Sequence[int]]
+) -> list[Floats]:
+    """[K, C] what the local stream says of the crops of each window; it looks at those that are new.
 
     Args:
         due: a window each of B streams.
         frames: [B, window, M] of these windows.
-        starts: [B, K] mel frames of the window at which the crops begin.
+        places: of each window, the mel frames of its stream at which the K crops begin; K need not be the same for all.
     """
     length = engine.sizes.crop
     firsts = [window.end_frame - engine.sizes.window for _, window in due]
-    places = [[first + start for start in row] for first, row in zip(firsts, starts.tolist(), strict=True)]
     new = [
         (row, place)
         for row, (stream, _) in enumerate(due)
         for place in stream.local.missing(places[row], oldest=firsts[row])
     ]
-    if new:
-        cut = np.stack([frames[row, place - firsts[row] :][:length] for row, place in new])
-        for (row, place), scores in zip(new, engine.look_locally(cut), strict=True):
+    # No more at once than a window may choose: every other size costs the engine time and memory of its own.
+    for at in range(0, len(new), engine.sizes.crops):
+        part = new[at : at + engine.sizes.crops]
+        cut = np.stack([frames[row, place - firsts[row] :][:length] for row, place in part])
+        for (row, place), scores in zip(part, engine.look_locally(cut), strict=True):
             due[row][0].local.keep(place, scores)
-    return np.stack([stream.local.of(places[row]) for row, (stream, _) in enumerate(due)])
+    return [stream.local.of(places[row]) for row, (stream, _) in enumerate(due)]

@@ -234,7 +234,7 @@ class Loop:
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]
-        looked = see(self.engine, pairs, self.overload.rung.crops)
+        looked = see(self.engine, pairs, self.overload.rung.looks)
         self.timed("look", time.monotonic() - began)
         for item, seen in zip(batch, looked, strict=True):
             self._publish(item.of, seen, item.since, began)

@@ -4,7 +4,11 @@ Fewer local crops first (they cost most and add least), then longer hops, then t
 is lost last of all, when what waits for a stream reaches 10 s (`worker.INBOX_SECONDS`); that is a gap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from glatd.daemon.looking import Everywhere, Looking, TopK
+from glatd.engines.manifest import Geometry
 
 LATE_HOPS = 0.5  # a window that waits for so long, for as long as that, is no hiccup
 RUNG_HOPS = 1.0  # until the next rung: what waits already has to be looked at before the last one shows its worth
@@ -23,6 +27,12 @@ class Rung:
     crops: int  # a window
     every: int  # hops between windows
     drop: bool  # whether a window is dropped once a newer one is due
+    everywhere: Everywhere | None = None  # where these crops lie; None: where the selection wants them
+
+    @property
+    def looks(self) -> Looking:
+        """Where the local stream looks."""
+        return self.everywhere or TopK(self.crops)
 
 
 def ladder(crops: int) -> tuple[Rung, ...]:
@@ -37,17 +47,36 @@ def ladder(crops: int) -> tuple[Rung, ...]:
     )
 
 
+def ladder_everywhere(hop: int, sizes: Geometry) -> tuple[Rung, ...]:
+    """The same where every crop is looked at: fewer of them would save nothing, since a window brings one new one.
+
+    Args:
+        hop: mel frames.
+    """
+
+    def rung(name: str, every: int, drop: bool = False) -> Rung:
+        everywhere = Everywhere(hop, every)
+        return Rung(name, everywhere.count(sizes), every, drop, everywhere)
+
+    return (
+        rung("full", 1),
+        rung("every 2nd hop", 2),
+        rung("every 4th hop", 4),
+        rung("drop the oldest", 4, drop=True),
+    )
+
+
 class Overload:
     """Chooses the rung by how long windows wait to be looked at, the look itself not counted.
 
     Args:
-        crops: K.
+        rungs: from everything to as little as makes sense.
         hop: seconds.
         active: False for what can wait, such as a replay: always the first rung.
     """
 
-    def __init__(self, crops: int, hop: float, active: bool = True) -> None:
-        self.rungs = ladder(crops)
+    def __init__(self, rungs: Sequence[Rung], hop: float, active: bool = True) -> None:
+        self.rungs = rungs
         self.level = 0
         self.steps = 0  # how often it changed
         self._hop, self._active = hop, active

@@ -35,7 +35,7 @@ from glatd.terminal import stop_on_signals
 log = logging.getLogger("glatd")
 
 # What decides what is said of a sample, or by whom: taken from a recording unless it is given.
-RECORDED = ("node", "hop", "crops", "top", "gate", "events")
+RECORDED = ("node", "hop", "local", "crops", "top", "gate", "events")
 # Files of a folder that are taken for recordings; any other can be named by itself.
 AUDIO = frozenset(
     f".{suffix}"
@@ -76,7 +76,8 @@ def plan(paths: Sequence[Path], streams: Sequence[str], given: Mapping[str, Any]
             parts.append(Part(files[-1], plain))
             continue
         recording = open_recording(path)
-        recorded = {key: recording.header.settings[key] for key in RECORDED if key in recording.header.settings}
+        was = {"local": "top-k", **recording.header.settings}  # before there was a choice
+        recorded = {key: was[key] for key in RECORDED if key in was}
         settings = build(Settings, recorded, str(path / HEADER))
         chosen = {key: getattr(settings, key) for key in recorded} | {"node": recording.header.node}
         chosen |= {key: value for key, value in given.items() if value is not None}

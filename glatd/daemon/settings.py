@@ -40,7 +40,8 @@ class Settings:
     engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
     hop: float = 0.96  # s between windows, a multiple of the engine's stride
     top: int = 10  # tags a message, by falling score; 0 for all classes
-    crops: int = 5  # K, crops a window, at most the engine's
+    local: Literal["top-k", "all"] = "top-k"  # second looks: at the K places chosen for it; at every place, one a hop
+    crops: int = 5  # K of "top-k", at most the engine's
     threads: int = 1  # CPU threads for inference; 0: all. A second one makes it a sixth faster, and twice as costly
     status_seconds: float = 10.0  # between two status messages of a stream
     latency: float = 0.1  # s that a window may wait for windows of other streams to be looked at together

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.ingest import Ingest
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, check_crops, hop_frames, silence, step
+from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames, looking, silence, step
 from glatd.engines.engine import Engine
 from glatd.errors import DataError
 from glatd.messages import Event, Gap, Message
@@ -38,6 +39,7 @@ class Tagger:
         name: of the stream in the messages.
         start: UNIX seconds of the first sample; now, when None.
         events: rules by which events are told too; none are when None.
+        local: where the local stream looks: at the K places chosen for it, or at all, one new crop a hop.
 
     Raises:
         ConfigError: a hop or a number of crops that the engine cannot do, or rules that cannot be.
@@ -53,11 +55,12 @@ class Tagger:
         name: str = "audio",
         start: float | None = None,
         events: EventSettings | None = None,
+        local: Literal["top-k", "all"] = "top-k",
     ) -> None:
-        check_crops(engine, crops)
-        self.engine, self.crops, self.rate = engine, crops, rate
+        self.engine, self.rate = engine, rate
         clock = WallClock(time.time() if start is None else start, engine.sizes.rate)
         frames = hop_frames(engine, hop)
+        self._looks = looking(engine, local, crops, frames)
         stream = Stream(engine.sizes, frames, silence(engine))
         announcer = Announcer("local", uuid.uuid4().hex, name, "", engine.manifest, clock, top)
         self._ingest = Ingest(engine.sizes.rate)
@@ -103,7 +106,7 @@ class Tagger:
                 messages.append(gap)
                 if self._decider is not None:
                     messages += self._numbered(self._decider.gap(gap.start, gap.end, gap.cause))
-            while seen := step(self.engine, [self._channel.stream], self.crops):
+            while seen := step(self.engine, [self._channel.stream], self._looks):
                 for window in seen:
                     messages.append(self._channel.announcer.tags(window))
                     if self._decider is not None:

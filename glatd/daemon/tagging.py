@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.daemon.crops import look_once
+from glatd.daemon.looking import Everywhere, Looking, TopK
 from glatd.daemon.stream import Stream, Window
-from glatd.engines.engine import Engine
+from glatd.engines.engine import Engine, Glance, pool
 from glatd.errors import ConfigError
 
 Floats = NDArray[np.float32]
@@ -28,8 +29,8 @@ class Seen:
     global_: Floats  # [C]
     local: Floats  # [C]
     starts: tuple[int, ...]  # K samples of the stream
-    classes: tuple[int, ...]  # K
-    activations: tuple[float, ...]  # K
+    classes: tuple[int, ...]  # K for which it was chosen; where every crop is looked at, what is heard most there
+    activations: tuple[float, ...]  # K of that class in the crop, where it was chosen or is highest
     audible: Floats  # [F] 1.0 where the middle of an output frame is real audio
     framewise: Floats  # [C, F] class-wise activations; 0 where an output frame is no real audio
     of_crops: Floats  # [K, C] what the local stream says of each crop
@@ -86,34 +87,80 @@ def make_frames(engine: Engine, streams: Sequence[Stream]) -> None:
         at += len(of_stream)
 
 
-def see(engine: Engine, due: Sequence[tuple[Stream, Window]], crops: int | None) -> list[Seen]:
+def looking(engine: Engine, local: str, crops: int | None, hop: int) -> Looking:
+    """Where the local stream looks, by the settings.
+
+    Args:
+        local: "top-k" or "all".
+        crops: K of "top-k".
+        hop: mel frames.
+    """
+    if local == "all":
+        return Everywhere(hop)
+    check_crops(engine, crops)
+    return TopK(crops)
+
+
+def see(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) -> list[Seen]:
     """Both streams of the network on a batch of windows, one a stream."""
     frames = np.stack([stream.frames_of(window) for stream, window in due])
     audible = np.stack([stream.audible(window) for stream, window in due])
-    glance = engine.look_globally(frames, audible, crops)
-    look = engine.fuse(glance, look_once(engine, due, frames, glance.starts))
-    framewise = look.framewise * audible[:, None, :]
-    hop = engine.sizes.hop
-    return [
-        Seen(
-            stream=stream,
-            window=window,
-            level=stream.level(window),
-            scores=look.scores[row],
-            global_=look.global_[row],
-            local=look.local[row],
-            starts=tuple(window.start + hop * int(start) for start in look.starts[row]),
-            classes=tuple(int(index) for index in look.classes[row]),
-            activations=tuple(float(value) for value in look.activations[row]),
-            audible=audible[row],
-            framewise=framewise[row],
-            of_crops=look.of_crops[row],
+    firsts = [window.end_frame - engine.sizes.window for _, window in due]
+    glance = engine.look_globally(frames, audible, looks.crops if isinstance(looks, TopK) else None)
+    if isinstance(looks, Everywhere):
+        places = [looks.places(engine.sizes, window, heard) for (_, window), heard in zip(due, audible, strict=True)]
+    else:
+        chosen = glance.starts.tolist()
+        places = [[first + start for start in row] for first, row in zip(firsts, chosen, strict=True)]
+    crops = look_once(engine, due, frames, places)
+    local = np.stack([pool(of_crops, 0) for of_crops in crops])
+    scores = pool(np.stack([glance.scores, local]), 0)
+    framewise = glance.framewise * audible[:, None, :]
+    seen = []
+    for row, (stream, window) in enumerate(due):
+        if isinstance(looks, Everywhere):
+            starts = [place - firsts[row] for place in places[row]]
+            classes, activations = _heard_most(engine, framewise[row], crops[row], starts)
+        else:
+            classes, activations = _chosen_for(glance, row)
+        seen.append(
+            Seen(
+                stream=stream,
+                window=window,
+                level=stream.level(window),
+                scores=scores[row],
+                global_=glance.scores[row],
+                local=local[row],
+                starts=tuple(place * engine.sizes.hop for place in places[row]),
+                classes=classes,
+                activations=activations,
+                audible=audible[row],
+                framewise=framewise[row],
+                of_crops=crops[row],
+            )
         )
-        for row, (stream, window) in enumerate(due)
-    ]
+    return seen
 
 
-def step(engine: Engine, streams: Sequence[Stream], crops: int | None) -> list[Seen]:
+def _chosen_for(glance: Glance, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The K classes that crops were chosen for, and how active each was where it was chosen."""
+    classes, middles = glance.classes[row], glance.middles[row]
+    return tuple(classes.tolist()), tuple(glance.framewise[row, classes, middles].tolist())
+
+
+def _heard_most(
+    engine: Engine, framewise: Floats, of_crops: Floats, starts: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Of each of K crops the class with the highest local score, and how active it is in the crop at most."""
+    sizes = engine.sizes
+    classes = of_crops.argmax(1).tolist()
+    inside = [slice(start // sizes.stride, -(-(start + sizes.crop) // sizes.stride)) for start in starts]
+    return tuple(classes), tuple(
+        float(framewise[index, part].max()) for index, part in zip(classes, inside, strict=True)
+    )
+
+
+def step(engine: Engine, streams: Sequence[Stream], looks: Looking | None = None) -> list[Seen]:
     """One window of every stream that has one due; empty when all need audio first."""
     make_frames(engine, streams)
     due = []
@@ -122,4 +169,4 @@ def step(engine: Engine, streams: Sequence[Stream], crops: int | None) -> list[S
             if stream.publishable(window):
                 due.append((stream, window))
                 break
-    return see(engine, due, crops) if due else []
+    return see(engine, due, looks or TopK()) if due else []

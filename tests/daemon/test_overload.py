@@ -4,14 +4,23 @@ import itertools
 
 import pytest
 
-from glatd.daemon.overload import CALM_SECONDS, LONGEST_CALM, START_SECONDS, Overload, ladder
+from glatd.daemon.looking import Everywhere, TopK
+from glatd.daemon.overload import (
+    CALM_SECONDS,
+    LONGEST_CALM,
+    START_SECONDS,
+    Overload,
+    ladder,
+    ladder_everywhere,
+)
+from glatd.engines.engine import Engine
 
 HOP = 0.96
 
 
 def started(crops: int = 5) -> Overload:
     """A policy whose grace at the start is over at second 0."""
-    overload = Overload(crops, HOP)
+    overload = Overload(ladder(crops), HOP)
     overload.observe(9.0, -START_SECONDS)
     return overload
 
@@ -42,8 +51,16 @@ def test_the_ladder_goes_from_crops_to_hops_to_dropping(crops: int, names: list[
         assert (one.crops, -one.every, not one.drop) > (next_one.crops, -next_one.every, not next_one.drop)
 
 
+def test_where_every_crop_is_looked_at_the_ladder_has_longer_hops_alone(engine: Engine) -> None:
+    rungs = ladder_everywhere(96, engine.sizes)
+    assert [rung.name for rung in rungs] == ["full", "every 2nd hop", "every 4th hop", "drop the oldest"]
+    assert [rung.looks for rung in rungs] == [Everywhere(96, every) for every in (1, 2, 4, 4)]
+    assert [rung.crops for rung in rungs] == [8, 4, 4, 4]
+    assert [rung.looks for rung in ladder(3)][:2] == [TopK(3), TopK(1)]
+
+
 def test_what_waits_at_the_start_is_no_overload() -> None:
-    overload = Overload(5, HOP)
+    overload = Overload(ladder(5), HOP)
     assert not run(overload, 4.0, START_SECONDS, 0) and overload.level == 0
     assert run(overload, 4.0, 2.0, START_SECONDS)
 
@@ -99,5 +116,5 @@ def test_between_late_and_early_it_stays() -> None:
 
 
 def test_what_can_wait_never_leaves_the_first_rung() -> None:
-    overload = Overload(5, HOP, active=False)
+    overload = Overload(ladder(5), HOP, active=False)
     assert not run(overload, 100.0, 100, 0) and overload.rung.name == "full"

@@ -42,6 +42,7 @@ def describe(job: Job, manifest: Manifest) -> dict[str, Any]:
         "runtime": f"{manifest.runtime.name} {manifest.runtime.version}",
         "rate": manifest.geometry.rate,
         "hop": settings.hop,
+        "local": settings.local,
         "crops": settings.crops,
         "gate": settings.gate,
         "top": TOP,
@@ -76,7 +77,7 @@ def agree(store: Store, description: dict[str, Any]) -> str:
             raise DataError(f"{store} has tables but no {FILE}; take it from a copy, or give another --out")
         store.write(FILE, (json.dumps(description, ensure_ascii=False, indent=1) + "\n").encode())
         return ""
-    before = read(content, str(store))
+    before = {"local": "top-k"} | read(content, str(store))  # before there was a choice
     now = json.loads(json.dumps(description))  # tuples are lists there
     for path, was, asked in _changes(before, now):
         if path == "glatd":
