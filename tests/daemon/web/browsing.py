@@ -61,7 +61,7 @@ class Box:
         self.config.write_text(
             f'node = "edge-1"\npublish = ""\nhop = {hop}\ncrops = 2\nstatus_seconds = 1.0\n'
             f'journal = "{folder / "journal"}"\n'
-            f'[web]\naddress = "{self.address}"\ntoken = "{folder / "token"}"\n'
+            f'[web]\naddress = "{self.address}"\ntoken = "{folder / "token"}"\nlisten = true\n'
             f'[clips]\nfolder = "{folder / "clips"}"\n{sources}'
         )
         self.process: subprocess.Popen[bytes] | None = None

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ pytest.importorskip("starlette", reason="needs the extra web")
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.daemon.web.browsing import CHROMIUM, OUTAGE, PATIENCE_MS, Box, Tab, boxed, chromium
+from tests.daemon.web.browsing import CHROMIUM, OUTAGE, PATIENCE_MS, PATIENCE_S, Box, Tab, boxed, chromium
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium; .ci/run names the package"),
@@ -191,6 +192,38 @@ def test_a_verdict_asks_for_the_token_once_and_is_kept(tab: Tab) -> None:
     expect(page.locator(".event")).to_have_count(1, timeout=PATIENCE_MS)
     page.locator(".event-head").click()
     expect(page.get_by_label("Note")).to_have_value("<img src=x onerror=alert(1)> next door's")
+
+
+def test_a_stream_is_listened_to_with_the_token_and_no_longer_than_wanted(tab: Tab) -> None:
+    page = tab.show("stream/mic-01")
+    page.get_by_role("button", name="Listen", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Token").fill(tab.box.token)
+    dialog.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Stop listening")).to_be_visible(timeout=PATIENCE_MS)
+    tab.until("() => document.querySelector('audio')?.currentTime > 0.5")
+    # It is sound, and not only a connection.
+    loudest = tab.until("""() => {
+        const audio = document.querySelector("audio");
+        if (!window.meter) {
+            const context = new AudioContext();
+            window.meter = context.createAnalyser();
+            context.createMediaElementSource(audio).connect(window.meter).connect(context.destination);
+        }
+        const samples = new Float32Array(window.meter.fftSize);
+        window.meter.getFloatTimeDomainData(samples);
+        const most = Math.max(...samples.map(Math.abs));
+        return most > 0.01 && most;
+    }""")
+    assert 0.01 < loudest <= 1.0
+    log = tab.box.folder / "log"
+    assert "listens to mic-01 now" in log.read_text()
+    page.get_by_role("button", name="Stop listening").click()
+    expect(page.get_by_role("button", name="Listen", exact=True)).to_be_visible()
+    until = time.monotonic() + PATIENCE_S
+    while "listens to mic-01 no more" not in log.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_history_is_searched_and_paged(tab: Tab) -> None:
