@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.engines.lanes import Lanes
 from glatd.engines.manifest import GRAPHS, Geometry, Manifest
 
 Floats = NDArray[np.float32]
@@ -44,15 +45,18 @@ def pool(scores: Floats, axis: int) -> Floats:
 
 
 class Engine:
-    """Runs windows. Made by `glatd.engines.load`; used from one thread.
+    """Runs windows. Made by `glatd.engines.load`; used from one thread, and from its lanes.
 
     Attributes:
         most_windows: how many it likes to be given at once.
+        lanes: threads on which it may be used side by side.
         graphs: every graph by name; those beyond the three that each engine has are named by the manifest.
     """
 
-    def __init__(self, manifest: Manifest, graphs: Mapping[str, Graph], most_windows: int = 1) -> None:
-        self.manifest, self.most_windows = manifest, most_windows
+    def __init__(
+        self, manifest: Manifest, graphs: Mapping[str, Graph], most_windows: int = 1, lanes: int = 1
+    ) -> None:
+        self.manifest, self.most_windows, self.lanes = manifest, most_windows, Lanes(lanes)
         self.graphs = graphs
         self._frontend, self._global, self._local = (graphs[name] for name in GRAPHS)
 

@@ -13,11 +13,12 @@ def default_engine() -> Path:
     return Path(__file__).parent / "default"
 
 
-def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
+def load_engine(folder: Path | None = None, threads: int = 0, lanes: int = 1) -> Engine:
     """Load the engine in `folder`, or the default one.
 
     Args:
-        threads: CPU threads for inference; 0 lets the runtime choose.
+        threads: CPU threads for inference, all on one window; 0 lets the runtime choose.
+        lanes: threads that look at windows side by side instead, each at one, where the target has that (a CPU).
 
     Raises:
         EngineError: missing, damaged, of another version, or for a target this machine lacks.
@@ -40,6 +41,8 @@ def load_engine(folder: Path | None = None, threads: int = 0) -> Engine:
         raise EngineError(f"{folder} cannot run here: {obstacle}")
     check_files(folder, manifest)
     check_geometry(folder, manifest)
+    if target.has_lanes and lanes > 1:
+        return Engine(manifest, target.compile(folder, manifest, lanes, lanes), target.most_windows(manifest), lanes)
     return Engine(manifest, target.compile(folder, manifest, threads), target.most_windows(manifest))
 
 

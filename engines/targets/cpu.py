@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.engines.engine import Graph
+from glatd.engines.lanes import PerThread
 from glatd.engines.manifest import Manifest, Profile, Runtime
 from glatd.engines.targets.target import Order
 from glatd.errors import EngineError
@@ -51,6 +52,7 @@ class Cpu:
 
     name = "cpu"
     precisions = tuple(PRECISIONS)
+    has_lanes = True
 
     def profile(self, streams: int) -> Profile | None:
         return None
@@ -88,10 +90,12 @@ class Cpu:
             return str(error)
         return ""
 
-    def compile(self, folder: Path, manifest: Manifest, threads: int) -> Mapping[str, Graph]:
+    def compile(self, folder: Path, manifest: Manifest, threads: int, lanes: int = 1) -> Mapping[str, Graph]:
         precision = manifest.runtime.precision
         return {
-            name: compile_graph(folder / f"{name}.xml", inputs, "float32" if name == "frontend" else precision, threads)
+            name: compile_graph(
+                folder / f"{name}.xml", inputs, "float32" if name == "frontend" else precision, threads, lanes
+            )
             for name, inputs in manifest.inputs.items()
         }
 
@@ -114,7 +118,9 @@ def holds_float16(model: Any) -> bool:
     return True
 
 
-def compile_graph(path: Path, shape_of_inputs: Sequence[tuple[int, ...]], precision: str, threads: int) -> Graph:
+def compile_graph(
+    path: Path, shape_of_inputs: Sequence[tuple[int, ...]], precision: str, threads: int, lanes: int = 1
+) -> Graph:
     """Load a graph and compile it for this CPU.
 
     Args:
@@ -122,6 +128,7 @@ def compile_graph(path: Path, shape_of_inputs: Sequence[tuple[int, ...]], precis
         shape_of_inputs: each input's shape without the batch.
         precision: "float32", or a faster one, used inside the graph where the CPU computes in it.
         threads: of the CPU; 0 lets the runtime choose.
+        lanes: threads that will run it at the same time.
 
     Returns:
         A function from float32 arrays [B, *shape] to the graph's outputs. It copies its outputs.
@@ -146,18 +153,21 @@ def compile_graph(path: Path, shape_of_inputs: Sequence[tuple[int, ...]], precis
             # Pinned, every process computes on the first core and leaves the others idle (docs/engines.md).
             "ENABLE_CPU_PINNING": False,
         }
+        if lanes > 1:
+            settings["NUM_STREAMS"] = lanes
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
-    request = compiled.create_infer_request()
+    requests = PerThread(compiled.create_infer_request)
     shapes = [tuple(shape) for shape in shape_of_inputs]
 
     def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
         for array, shape in zip(inputs, shapes, strict=True):
             if array.shape[1:] != shape or array.dtype != np.float32:
                 raise EngineError(f"{path.name} was given {array.dtype} {array.shape}, it takes float32 (B, {shape})")
+        request = requests.get()
         request.infer([np.ascontiguousarray(array) for array in inputs], share_inputs=True)
         return tuple(request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs)))
 

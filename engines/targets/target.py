@@ -26,6 +26,7 @@ class Target(Protocol):
 
     name: str  # as in `glatd engine build --target`
     precisions: tuple[str, ...]  # the first is the default
+    has_lanes: bool  # whether several threads may run its graphs at the same time
 
     def profile(self, streams: int) -> Profile | None:
         """The batches of windows that an engine for so many streams is compiled for; None where any is as good."""
@@ -47,12 +48,13 @@ class Target(Protocol):
     def obstacle(self, manifest: Manifest) -> str:
         """Why this machine cannot run such an engine, as the end of a sentence; empty where it can."""
 
-    def compile(self, folder: Path, manifest: Manifest, threads: int) -> Mapping[str, Graph]:
+    def compile(self, folder: Path, manifest: Manifest, threads: int, lanes: int = 1) -> Mapping[str, Graph]:
         """Load every graph of `manifest.inputs`, ready to run.
 
         Args:
             folder: of the engine; its files were checked.
-            threads: of the CPU; 0 lets the runtime choose.
+            threads: of the CPU, for all lanes together; 0 lets the runtime choose.
+            lanes: threads that will run the graphs at the same time; 1 unless the target `has_lanes`.
 
         Raises:
             EngineError: a graph that does not load, or not with the shapes of the manifest.
