@@ -72,6 +72,8 @@ def read_bundle_files(bundle: Path) -> tuple[Description, Geometry]:
             classes = probe["global"].shape[1]
     except (OSError, ValueError, TypeError, LookupError, EOFError, BadZipFile, ConfigError) as error:
         raise EngineError(f"{bundle} is damaged: {error}; `glatd train export {bundle}` again") from error
+    if lost := [name for name in graph_inputs(sizes) if not (bundle / f"{name}.onnx").is_file()]:
+        raise EngineError(f"{bundle} lacks {', '.join(lost)}.onnx; make them with `glatd train export {bundle}`")
     if classes != len(model.labels):
         raise EngineError(f"{bundle} has {len(model.labels)} labels for {classes} classes; train or export it again")
     return model, sizes

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.engines.lanes import Lanes
-from glatd.engines.manifest import GRAPHS, Geometry, Manifest
+from glatd.engines.manifest import Geometry, Manifest
+from glatd.engines.trunks import Trunk
 
 Floats = NDArray[np.float32]
 Graph = Callable[..., tuple[NDArray[np.generic], ...]]  # inputs in order -> outputs in order
@@ -50,15 +51,14 @@ class Engine:
     Attributes:
         most_windows: how many it likes to be given at once.
         lanes: threads on which it may be used side by side.
-        graphs: every graph by name; those beyond the three that each engine has are named by the manifest.
+        graphs: every graph by name; those beyond the three that each engine has are named by the manifest. Where a
+            trunk stands for `global` or `local`, these two are asked for hardly ever, and loaded when they are.
     """
 
-    def __init__(
-        self, manifest: Manifest, graphs: Mapping[str, Graph], most_windows: int = 1, lanes: int = 1
-    ) -> None:
+    def __init__(self, manifest: Manifest, graphs: Mapping[str, Graph], most_windows: int = 1, lanes: int = 1) -> None:
         self.manifest, self.most_windows, self.lanes = manifest, most_windows, Lanes(lanes)
         self.graphs = graphs
-        self._frontend, self._global, self._local = (graphs[name] for name in GRAPHS)
+        self._silent: dict[str, Floats] = {}
 
     @property
     def sizes(self) -> Geometry:
@@ -67,7 +67,7 @@ class Engine:
 
     def frontend(self, samples: Floats) -> Floats:
         """Log-mel frames [B, block, M] of samples [B, block_samples]."""
-        return self._frontend(samples)[0]  # type: ignore[return-value]
+        return self.graphs["frontend"](samples)[0]  # type: ignore[return-value]
 
     def warm_up(self, blocks: Sequence[int], crops: int) -> Iterator[None]:
         """Run every size that will be asked for once, one at each step: a size's first run takes ten times as long.
@@ -80,11 +80,21 @@ class Engine:
         for rows in blocks:
             yield
             self.frontend(np.zeros((rows, sizes.block_samples), np.float32))
+        for trunk in sizes.trunks:
+            yield
+            self.silent(trunk)
         yield
-        self.look_globally(np.zeros((1, sizes.window, sizes.mels), np.float32), np.ones((1, sizes.frames), np.float32))
+        audible = np.ones((1, sizes.frames), np.float32)
+        if kept := sizes.trunk_for("global"):
+            self.glance_at(np.zeros((1, kept.frames, kept.size), np.float32), audible)
+        else:
+            self.look_globally(np.zeros((1, sizes.window, sizes.mels), np.float32), audible)
         for count in range(crops, 0, -1):  # of a first window all are new
             yield
-            self.look_locally(np.zeros((count, sizes.crop, sizes.mels), np.float32))
+            if kept := sizes.trunk_for("local"):
+                self.score_crops(np.zeros((count, kept.frames, kept.size), np.float32))
+            else:
+                self.look_locally(np.zeros((count, sizes.crop, sizes.mels), np.float32))
 
     def look_globally(self, frames: Floats, audible: Floats, crops: int | None = None) -> Glance:
         """The first look, at B windows.
@@ -94,13 +104,36 @@ class Engine:
             audible: [B, F] float32, 1.0 where the middle of an output frame is real audio.
             crops: how many of the engine's K crops are wanted; all when None.
         """
-        scores, framewise, starts, classes, middles = self._global(frames, audible)
+        return self._glance(self.graphs["global"](frames, audible), crops)
+
+    @staticmethod
+    def _glance(outputs: Sequence[NDArray[np.generic]], crops: int | None) -> Glance:
+        scores, framewise, starts, classes, middles = outputs
         starts, classes, middles = (array[:, :crops].astype(np.int64) for array in (starts, classes, middles))
         return Glance(scores, framewise, starts, classes, middles)  # type: ignore[arg-type]
 
     def look_locally(self, crops: Floats) -> Floats:
         """Scores [n, C] of crops [n, crop, M] float32. On a CPU a crop's do not depend on its companions."""
-        return self._local(crops)[0]  # type: ignore[return-value]
+        return self.graphs["local"](crops)[0]  # type: ignore[return-value]
+
+    def extend(self, trunk: Trunk, frames: Floats) -> Floats:
+        """Output frames [n, rows, E] that a trunk makes of mel frames [n, run, M] float32."""
+        return self.graphs[trunk.graph](frames)[0]  # type: ignore[return-value]
+
+    def silent(self, trunk: Trunk) -> Floats:
+        """[E] what a trunk makes of digital silence, far from any edge."""
+        if trunk.of not in self._silent:
+            frames = self.frontend(np.zeros((1, self.sizes.block_samples), np.float32))
+            self._silent[trunk.of] = self.extend(trunk, np.resize(frames, (1, trunk.run, self.sizes.mels)))[0, 0]
+        return self._silent[trunk.of]
+
+    def glance_at(self, kept: Floats, audible: Floats, crops: int | None = None) -> Glance:
+        """The first look at B windows of which the trunk of `global` has made [B, F, E]; the rest as above."""
+        return self._glance(self.graphs["global_head"](kept, audible), crops)
+
+    def score_crops(self, kept: Floats) -> Floats:
+        """Scores [n, C] of crops of which the trunk of `local` has made [n, F, E]."""
+        return self.graphs["local_head"](kept)[0]  # type: ignore[return-value]
 
     @staticmethod
     def fuse(glance: Glance, of_crops: Floats) -> Look:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from glatd.config import build
+from glatd.engines.trunks import Shapes, Trunk
 from glatd.errors import ConfigError, EngineError
 
 VERSION = 2
 FILE = "manifest.json"
 GRAPHS = ("frontend", "global", "local")  # in every engine
-Shapes = tuple[tuple[int, ...], ...]  # of a row of each input of a graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,16 @@ class Geometry:
     stride: int  # mel frames an output frame
     frames: int  # F, output frames of a window
     grid: str  # "stream" or "clip"
+    trunks: tuple[Trunk, ...] = ()  # of the networks that need not look at the whole of a window anew
+
+    def trunk_for(self, graph: str) -> Trunk | None:
+        """The trunk that stands for `global` or `local`, where there is one."""
+        return next((trunk for trunk in self.trunks if trunk.of == graph), None)
+
+    @property
+    def lookback(self) -> int:
+        """Mel frames before a window that a trunk sees."""
+        return max((trunk.left for trunk in self.trunks), default=0)
 
     @property
     def block_samples(self) -> int:
@@ -113,10 +123,14 @@ class Manifest:
 
 def graph_inputs(sizes: Geometry, more: Sequence[GraphEntry] = ()) -> dict[str, Shapes]:
     """The shape of a row of each input of the three graphs, and of those beyond them."""
+    further: dict[str, Shapes] = {}
+    for trunk in sizes.trunks:
+        further |= trunk.inputs(sizes.mels)
     return {
         "frontend": ((sizes.block_samples,),),
         "global": ((sizes.window, sizes.mels), (sizes.frames,)),
         "local": ((sizes.crop, sizes.mels),),
+        **further,
         **{entry.name: entry.inputs for entry in more},
     }
 
@@ -137,11 +151,13 @@ def oldest_form(tree: dict[str, Any]) -> dict[str, Any]:
     """A manifest of version 2 that uses none of its keys is one of version 1: older readers know it, and the engine
     keeps the hash that it always had."""
     new: dict[str, Any] = {"graphs": [], "profile": None}
-    if any(tree[key] != empty for key, empty in new.items()) or tree["runtime"]["built_for"]:
+    inside = {"runtime": "built_for", "geometry": "trunks"}
+    if any(tree[key] != empty for key, empty in new.items()) or any(tree[part][key] for part, key in inside.items()):
         return tree
-    runtime = {key: value for key, value in tree["runtime"].items() if key != "built_for"}
     old = {key: value for key, value in tree.items() if key not in new}
-    return old | {"version": 1, "runtime": runtime}
+    for part, new_key in inside.items():
+        old[part] = {key: value for key, value in tree[part].items() if key != new_key}
+    return old | {"version": 1}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

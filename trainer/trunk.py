@@ -1,9 +1,9 @@
 """The trunk of a backbone, piece by piece: of a stream, only what is new is computed.
 
 An output frame of a stack of convolutions sees its neighbourhood and nothing else, so what was made of the past need
-not be made again. A run of `Trunk` begins where the first of its output frames begins to see, and pads nothing there: its
-neighbours on the left are real. On the right it ends where the window ends and pads with zeros, as the network in one
-piece does; the output frames that see the padding, `provisional` of them, are computed again by the next run. So a
+not be made again. A run of `Trunk` begins where the first of its output frames begins to see, and pads nothing there:
+its neighbours on the left are real. On the right it ends where the window ends and pads with zeros, as the network in
+one piece does; the output frames that see the padding, `provisional` of them, are computed again by the next run. So a
 window's feature equals that in one piece, but for its first output frames, which see what was before the window where
 the network in one piece sees zeros.
 """

@@ -40,6 +40,16 @@ class Ring:
         """Forget everything; the next row will be number `start`."""
         self._first, self._held = start, 0
 
+    def rewind(self, end: int) -> None:
+        """Forget the rows from `end` on; the next row will be number `end`.
+
+        Raises:
+            DataError: there is no row before it that is kept.
+        """
+        if not self._first <= end <= self.end:
+            raise DataError(f"row {end} is not in the ring, which holds {self._first} to {self.end}")
+        self._held = end - self._first
+
     def append(self, rows: Floats) -> None:
         """Add rows [n] or [n, width]; of more than `capacity` only the newest are kept."""
         skipped = max(0, len(rows) - self.capacity)

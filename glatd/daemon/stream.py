@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.daemon.crops import LocalScores
+from glatd.daemon.features import Features
 from glatd.daemon.ring import Ring
 from glatd.engines.manifest import Geometry
 from glatd.errors import DataError
@@ -55,8 +56,9 @@ class Stream:
     def __init__(self, sizes: Geometry, hop: int, silence: Floats) -> None:
         self.sizes, self.hop, self._silence = sizes, hop, silence
         self.wave = Ring(sizes.window * sizes.hop + sizes.block_samples + SPARE_SECONDS * sizes.rate)
-        self.frames = Ring(sizes.window + hop + sizes.block, sizes.mels)
+        self.frames = Ring(sizes.window + sizes.lookback + hop + sizes.block, sizes.mels)
         self.local = LocalScores()
+        self.features = {trunk.of: Features(trunk, sizes) for trunk in sizes.trunks}
         self.gaps: list[tuple[int, int]] = []  # [start, end) samples that are not real, oldest first
         self.received = 0  # real samples
         self.lost = 0  # samples in gaps
@@ -126,7 +128,7 @@ class Stream:
         """
         sizes = self.sizes
         next_end = -(-past.next_end // (sizes.hop * self.hop)) * self.hop
-        first = (next_end - sizes.window) // sizes.block * sizes.block
+        first = (next_end - sizes.window - sizes.lookback) // sizes.block * sizes.block
         needed = sizes.hop * first - sizes.left
         self.gaps = list(past.gaps)
         if needed >= past.start:
@@ -148,7 +150,7 @@ class Stream:
             same_frames: whether the front end and the window are the same: then the frames are those of this stream.
         """
         new = Stream(sizes, hop, silence)
-        if same_frames:
+        if same_frames and sizes.lookback <= self.sizes.lookback:
             new.wave, new.frames, new.gaps = self.wave, self.frames, self.gaps
             new.next_end, new._last_given = self.next_end, self._last_given
         else:
@@ -227,10 +229,12 @@ class Stream:
         frame = (start // step - 1) * sizes.block
         self.wave.reset(sizes.hop * frame - sizes.left)
         self.wave.append(np.zeros(start - self.wave.end, np.float32))
-        self.frames.reset(frame - sizes.window)
-        rows = np.resize(self._silence, (sizes.window, sizes.mels))
+        rows = np.resize(self._silence, (sizes.window + sizes.lookback, sizes.mels))
+        self.frames.reset(frame - len(rows))
         self.frames.append(rows)
         self.local.clear()
+        for features in self.features.values():
+            features.reset(frame)
         self.gaps = [(-EVER, start)]
         self.next_end = (start // (sizes.hop * self.hop) + 1) * self.hop
         self._last_given = -1

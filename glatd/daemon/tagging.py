@@ -1,12 +1,12 @@
 """The step of the loop: frames of all streams with new audio, then both looks at every window due."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.daemon.crops import look_once
+from glatd.daemon.features import look_at, look_globally
 from glatd.daemon.looking import Everywhere, Looking, TopK
 from glatd.daemon.stream import Stream, Window
 from glatd.engines.engine import Engine, Glance, pool
@@ -76,10 +76,13 @@ def make_frames(engine: Engine, streams: Sequence[Stream]) -> None:
     """Compute the frames of every block that is complete, each once, in batches over all streams."""
     due = [stream.blocks_due() for stream in streams]
     blocks = [block for of_stream in due for block in of_stream]
-    frames: list[Floats] = []
-    while len(frames) < len(blocks):
-        rows = next(rows for rows in FRONTEND_ROWS if rows <= len(blocks) - len(frames))
-        frames += list(engine.frontend(np.stack(blocks[len(frames) : len(frames) + rows])))
+    runs: list[Floats] = []
+    at = 0
+    while at < len(blocks):
+        rows = next(rows for rows in FRONTEND_ROWS if rows <= len(blocks) - at)
+        runs.append(np.stack(blocks[at : at + rows]))
+        at += rows
+    frames = [part for run in engine.lanes.each(engine.frontend, runs) for part in run]
     at = 0
     for stream, of_stream in zip(streams, due, strict=True):
         for part in frames[at : at + len(of_stream)]:
@@ -106,13 +109,13 @@ def see(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) ->
     frames = np.stack([stream.frames_of(window) for stream, window in due])
     audible = np.stack([stream.audible(window) for stream, window in due])
     firsts = [window.end_frame - engine.sizes.window for _, window in due]
-    glance = engine.look_globally(frames, audible, looks.crops if isinstance(looks, TopK) else None)
+    glance = look_globally(engine, due, frames, audible, looks.crops if isinstance(looks, TopK) else None)
     if isinstance(looks, Everywhere):
         places = [looks.places(engine.sizes, window, heard) for (_, window), heard in zip(due, audible, strict=True)]
     else:
         chosen = glance.starts.tolist()
         places = [[first + start for start in row] for first, row in zip(firsts, chosen, strict=True)]
-    crops = look_once(engine, due, frames, places)
+    crops = look_at(engine, due, frames, places)
     local = np.stack([pool(of_crops, 0) for of_crops in crops])
     scores = pool(np.stack([glance.scores, local]), 0)
     framewise = glance.framewise * audible[:, None, :]
@@ -140,6 +143,15 @@ def see(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) ->
             )
         )
     return seen
+
+
+def look(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) -> Iterator[Seen]:
+    """`see` of as many windows at a time as the engine likes, side by side where it has lanes; in order, each as soon
+    as it is there. Of each stream there may be one."""
+    most = engine.most_windows
+    parts = [due[at : at + most] for at in range(0, len(due), most)]
+    for seen in engine.lanes.each(lambda part: see(engine, part, looks), parts):
+        yield from seen
 
 
 def _chosen_for(glance: Glance, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
