@@ -51,9 +51,16 @@ def test_the_bill_names_what_is_inside_wheels(bill: str) -> None:
     assert {one["name"] for one in parts["pyzmq"]["components"]} >= {"ZeroMQ", "libsodium"}
     assert parts["libportaudio2"]["purl"] == "pkg:deb/debian/libportaudio2@19.6.0-1.2?arch=amd64"
     assert not {"gone", "pip", "glatd"} & set(parts)
-    for row in TERMS["data"]:
+    for row in TERMS["own"]:
         assert parts[row["name"]]["licenses"][0]["expression"] == row["licence"]
+        assert parts[row["name"]].get("version") == row.get("version")
         assert (ROOT / row["files"].replace("glatd/engines", "engines")).exists()
+
+
+def test_the_version_of_what_is_vendored_is_the_one_that_lies_there() -> None:
+    (row,) = [row for row in TERMS["own"] if row["name"] == "uPlot"]
+    vendored = (ROOT / row["files"] / "uPlot.esm.js").read_text(encoding="utf-8")
+    assert f"uPlot (v{row['version']})" in vendored
 
 
 def test_the_table_of_the_documentation_is_what_is_installed() -> None:
