@@ -36,7 +36,10 @@ def metrics(exam: Exam) -> dict[str, object]:
 
     def plain(reports: dict[str, Report]) -> dict[str, object]:
         return {
-            way: asdict(report) | {"per_class": {names[c]: round(value, 4) for c, value in report.per_class.items()}}
+            way: asdict(report)
+            | {"per_class": {names[c]: round(value, 4) for c, value in report.per_class.items()}}
+            | {"auc": {names[c]: round(value, 4) for c, value in report.auc.items()}}
+            | {"without": [names[c] for c in report.without]}
             for way, report in reports.items()
         }
 

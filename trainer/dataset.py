@@ -68,10 +68,11 @@ def scene_scores(teacher: Backbone, scenes: SceneSet, progress: Callable[[int], 
     """The teacher's scores [N, C] of each whole scene."""
     teacher.eval()
     rows = []
-    for first in range(0, len(scenes), BATCH):
-        frames = torch.from_numpy(np.array(scenes.frames[first : first + BATCH], np.float32))
+    done = 0
+    for frames, _ in scenes.batches(BATCH):
         rows.append(teacher.clip_logits(frames).sigmoid())
-        progress(min(first + BATCH, len(scenes)))
+        done += len(frames)
+        progress(done)
     return torch.cat(rows)
 
 

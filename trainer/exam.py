@@ -21,7 +21,8 @@ from glatd.trainer.dataset import (
 )
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat
-from glatd.trainer.judge import judge
+from glatd.trainer.judge import BATCH, judge
+from glatd.trainer.looker import Network
 from glatd.trainer.metrics import Report, evaluate
 from glatd.trainer.recipe import Recipe
 from glatd.trainer.scenes import SceneSpec
@@ -86,8 +87,11 @@ def examine(model: Glat, base: Backbone, recipe: Recipe, corpus: Path, work: Pat
             lambda done: progress("mixing test scenes", done, count),
         )
         truth = scenes.truth(label_matrix(clips))
-        ours = judge(model, scenes, progress=lambda done: progress("judging", done, count))
-        theirs = judge(untrained, scenes, progress=lambda done: progress("judging the base model", done, count))
+
+        def scores(network: Glat, what: str) -> dict[str, NDArray[np.float32]]:
+            return judge(Network(network), scenes.batches(BATCH), progress=lambda done: progress(what, done, count))
+
+        ours, theirs = scores(model, "judging"), scores(untrained, "judging the base model")
 
         def reports(scores: dict[str, NDArray[np.float32]], classes: list[int]) -> dict[str, Report]:
             return {way: evaluate(truth, values, classes) for way, values in scores.items()}

@@ -1,6 +1,6 @@
 """mAP, mAUC and d-prime, macro over classes (as scikit-learn computes the first two)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -44,18 +44,20 @@ class Report:
     classes: int  # judged
     left_out: int  # without a positive (or without a negative)
     per_class: dict[int, float]  # class index -> average precision
+    auc: dict[int, float] = field(default_factory=dict)  # class index -> area under ROC
+    without: tuple[int, ...] = ()  # classes that are left out
 
 
 def evaluate(truth: Truth, scores: Scores, classes: list[int] | None = None) -> Report:
     """Judge scores [N, C] against labels [N, C], over `classes` or all.
 
-    Classes without a positive are left out and counted.
+    Classes without a positive are left out, named and counted.
     """
     asked = list(range(truth.shape[1])) if classes is None else classes
     judged = [c for c in asked if 0 < truth[:, c].sum() < len(truth)]
     precision = {c: average_precision(truth[:, c], scores[:, c]) for c in judged}
-    auc = [area_under_roc(truth[:, c], scores[:, c]) for c in judged]
-    mauc = float(np.mean(auc)) if auc else float("nan")
+    auc = {c: area_under_roc(truth[:, c], scores[:, c]) for c in judged}
+    mauc = float(np.mean(list(auc.values()))) if auc else float("nan")
     return Report(
         map=float(np.mean(list(precision.values()))) if judged else float("nan"),
         mauc=mauc,
@@ -63,4 +65,6 @@ def evaluate(truth: Truth, scores: Scores, classes: list[int] | None = None) -> 
         classes=len(judged),
         left_out=len(asked) - len(judged),
         per_class=precision,
+        auc=auc,
+        without=tuple(c for c in asked if c not in precision),
     )

@@ -6,7 +6,7 @@ from there as a memory map. A folder that is already complete is used as it is.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +34,12 @@ class SceneSet:
 
     def __len__(self) -> int:
         return len(self.silent)
+
+    def batches(self, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Frames [B, 1000, M] float32 and silent mel frames [B] of all scenes in order."""
+        for first in range(0, len(self), size):
+            frames = torch.from_numpy(np.array(self.frames[first : first + size], np.float32))
+            yield frames, torch.from_numpy(self.silent[first : first + size])
 
     def truth(self, clip_labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Weak labels [N, C], of the clips' labels [clips, C]."""

@@ -30,13 +30,54 @@ def fit(recipe: Path, init: Path, data: Path, out: Path, work: Path | None, thre
 
 @train.command("eval")
 @click.argument("bundle", type=PATH)
-@click.option("--recipe", type=PATH, required=True, help="Whose test scenes to judge on.")
-@click.option("--init", type=PATH, required=True, help="Checkpoint of the base model, to compare with.")
-@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
-@click.option("--work", type=PATH, required=True, help="Folder for the rendered scenes.")
-def evaluate(bundle: Path, recipe: Path, init: Path, data: Path, work: Path) -> int:
-    """Judge BUNDLE on scenes of unseen clips and write its card again."""
-    trainer("run").judge_bundle(bundle, recipe, init, data, work)
+@click.argument("data", type=PATH)
+@click.option("--audio", type=PATH, help="Folder of the audio, where DATA is a CSV.  [default: that of DATA]")
+@click.option("--engine", is_flag=True, help="BUNDLE is a compiled engine.")
+@click.option("--random", type=click.IntRange(min=1), metavar="N", help="Random crops.  [default: as many as chosen]")
+@click.option("--json", "report", type=PATH, metavar="FILE", help="Also write every figure of every class there.")
+@click.option("--device", default="auto", help="cpu, cuda, cuda:1 ...", show_default=True)
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
+@click.option("--recipe", type=PATH, help="Judge on its scenes of unseen clips: DATA has corpus.csv and clips/.")
+@click.option("--init", type=PATH, help="With --recipe: checkpoint of the base model, to compare with.")
+@click.option("--work", type=PATH, help="With --recipe: folder for the rendered scenes.")
+def evaluate(
+    bundle: Path,
+    data: Path,
+    audio: Path | None,
+    engine: bool,
+    random: int | None,
+    report: Path | None,
+    device: str,
+    workers: int,
+    recipe: Path | None,
+    init: Path | None,
+    work: Path | None,
+) -> int:
+    """Judge BUNDLE by labelled clips: mAP, mAUC and d-prime of each stream and of both, by each way to choose crops.
+
+    DATA is a pack, a folder of packs, or a CSV as `glatd train pack` takes it. With --recipe, scenes are mixed of
+    unseen clips, and BUNDLE's card is written again.
+    """
+    if recipe is not None:
+        if init is None or work is None:
+            raise ConfigError("--recipe needs --init, the base model's checkpoint, and --work, a folder for scenes")
+        trainer("run").judge_bundle(bundle, recipe, init, data, work)
+        return 0
+    evaluation, looking, clips = (trainer(name) for name in ("evaluation", "looker", "data.clips"))
+    if engine:
+        looker = looking.compiled(bundle)
+    else:
+        model, described = trainer("bundle").read_bundle(bundle)
+        looker = looking.Network(model, described.labels, looking.find_device(device))
+    given = clips.open_clips([data], audio, trainer("data.vocabulary").own_vocabulary(looker.labels))
+    progress = trainer("progress").Progress()
+    found = evaluation.evaluate_clips(
+        looker, given, random, workers, progress=lambda done: progress("judging", done, len(given))
+    )
+    if report is not None:
+        evaluation.write_json(report, found)
+    for line in evaluation.table(found):
+        click.echo(line)
     return 0
 
 
