@@ -25,6 +25,11 @@ class Lanes:
         self.count = count
         self._pool = ThreadPoolExecutor(count, "lane") if count > 1 else None
 
+    @property
+    def beside(self) -> int:
+        """Items to hand out at once: a second one for each lane, so that none waits for what is done with the first."""
+        return 2 * self.count if self.count > 1 else 1
+
     def each(self, function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """What `function` makes of each item, in order, each as soon as it and those before it are there."""
         if self._pool is None or len(items) < 2:

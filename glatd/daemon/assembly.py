@@ -71,14 +71,17 @@ def check_guarded(settings: Settings, sources: Sequence[Source]) -> Access:
     return access
 
 
-def make_engine(settings: Settings) -> Engine:
+def make_engine(settings: Settings, lanes: int = 1) -> Engine:
     """Load the engine and check the settings against it.
+
+    Args:
+        lanes: windows of several streams that it looks at side by side; 1 gives a window all `threads`.
 
     Raises:
         EngineError: it cannot be loaded.
         ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
-    engine = load_engine(settings.engine_folder, settings.threads)
+    engine = load_engine(settings.engine_folder, settings.threads, lanes=lanes)
     check_engine(settings, engine)
     return engine
 

@@ -22,21 +22,22 @@ class Due(Generic[T]):
     since: float  # monotonic seconds at which its last sample came
 
 
-def choose(due: Sequence[Due[T]], now: float, patience: float, others: int, most: int) -> list[Due[T]]:
+def choose(due: Sequence[Due[T]], now: float, patience: float, others: int, most: int, beside: int = 1) -> list[Due[T]]:
     """The batch to look at now, the oldest window first; empty when all can wait.
 
     Args:
         now: monotonic seconds.
         patience: seconds that a window may wait for companions.
         others: streams that may still bring a window within that time.
-        most: windows in a batch.
+        most: windows in a batch that is looked at together.
+        beside: windows that are handed out at once where they are looked at side by side; none waits to fill these.
     """
     if not due:
         return []
     ordered = sorted(due, key=lambda item: item.since)
     if others and len(due) < most and now - ordered[0].since < patience:
         return []
-    return ordered[:most]
+    return ordered[: max(most, beside)]
 
 
 def sleep_until(due: Sequence[Due[T]], patience: float) -> float | None:

@@ -15,7 +15,7 @@ from glatd.daemon.clock import SystemClock
 from glatd.daemon.events.rules import Rules
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.overload import Overload
-from glatd.daemon.tagging import Seen, make_frames, see
+from glatd.daemon.tagging import Seen, look, make_frames
 from glatd.daemon.track import BUSY_SCORE, Track
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
@@ -230,15 +230,18 @@ class Loop:
         due = [track.due for track in live if track.due is not None]
         others = sum(track.due is None and track.may_join(self._patience) for track in live)
         began = time.monotonic()
-        batch = choose(due, began, self._patience, others, self.engine.most_windows)
+        batch = choose(due, began, self._patience, others, self.engine.most_windows, self.engine.lanes.beside)
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]
-        looked = see(self.engine, pairs, self.overload.rung.looks)
-        self.timed("look", time.monotonic() - began)
-        for item, seen in zip(batch, looked, strict=True):
+        looked, spent = look(self.engine, pairs, self.overload.rung.looks), 0.0
+        for item in batch:  # each is told while those behind it are looked at
+            then = time.monotonic()
+            seen = next(looked)
+            spent += time.monotonic() - then
             self._publish(item.of, seen, item.since, began)
             item.of.due = None
+        self.timed("look", spent)
         return True
 
     def _publish(self, track: Track, seen: Seen, since: float, began: float) -> None:

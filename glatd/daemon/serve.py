@@ -148,7 +148,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         if publisher is not None:
             publisher.packed = journal.packed
         clips = closing_down.enter_context(closing(make_clips(settings))) if settings.clips.folder else None
-        engine = make_engine(settings)
+        engine = make_engine(settings, settings.lanes)
         doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
         told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
         sinks: list[Sink] = [part for part in told if part is not None]

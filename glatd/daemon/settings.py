@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import re
 import socket
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class Settings:
     top: int = 10  # tags a message, by falling score; 0 for all classes
     local: Literal["top-k", "all"] = "top-k"  # second looks: at the K places chosen for it; at every place, one a hop
     crops: int = 5  # K of "top-k", at most the engine's
-    threads: int = 1  # CPU threads for inference; 0: all. A second one makes it a sixth faster, and twice as costly
+    threads: int = 0  # windows that are looked at side by side, each by one CPU thread; 0: as many as there are cores
     status_seconds: float = 10.0  # between two status messages of a stream
     latency: float = 0.1  # s that a window may wait for windows of other streams to be looked at together
     overload: bool = True  # whether less is looked at when the machine cannot keep up
@@ -63,6 +64,11 @@ class Settings:
     def node_name(self) -> str:
         """`node`, or the host's name with odd characters replaced."""
         return self.node or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "node"
+
+    @property
+    def lanes(self) -> int:
+        """Threads of inference of a daemon, each for a window of its own."""
+        return self.threads or os.cpu_count() or 1
 
     @property
     def gate_setting(self) -> float | Literal["adaptive"] | None:

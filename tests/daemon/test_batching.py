@@ -28,6 +28,11 @@ def test_choice(since: tuple[float, ...], now: float, others: int, chosen: list[
     assert [item.of for item in choose(due(*since), now, 0.125, others, MOST)] == chosen
 
 
+def test_what_is_looked_at_side_by_side_is_handed_out_together_and_waits_for_nothing() -> None:
+    assert [item.of for item in choose(due(5.0), 5.0, 0.125, 3, most=1, beside=4)] == [0]
+    assert [item.of for item in choose(due(*6 * (5.0,)), 5.0, 0.125, 3, most=1, beside=4)] == [0, 1, 2, 3]
+
+
 def test_sleep() -> None:
     assert sleep_until(due(), 0.1) is None
     assert sleep_until(due(7.0, 5.0, 6.0), 0.5) == 5.5

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.track import Track
 from glatd.engines.engine import Engine, Floats, Glance
+from glatd.engines.load import load_engine
 from glatd.errors import ConfigError
 from glatd.messages import Gap, Message, Node, Status, Tags
 from tests.daemon.sounds import RATE, noise
@@ -139,6 +141,25 @@ def test_a_batch_is_filled_while_windows_may_wait(engine: Engine) -> None:
     for key in one:
         np.testing.assert_allclose(one[key], other[key], atol=1e-5)
     check_books(together)
+
+
+@pytest.mark.parametrize("local", ["top-k", "all"])
+def test_windows_side_by_side_say_what_they_say_one_after_the_other(
+    engine: Engine, local: Literal["top-k", "all"]
+) -> None:
+    """To the last digit, in order, and for every stream: the streams share threads and nothing else."""
+    sounds = [noise((9 + number) * RATE, number) for number in range(4)]
+
+    def said(lanes: Engine) -> dict[str, list[Tags]]:
+        sources: list[Source] = [File(f"s{number}", sound) for number, sound in enumerate(sounds)]
+        messages = run(lanes, Settings(publish="", top=0, local=local), sources, live=False)
+        check_books(messages)
+        tags = [replace(message, session="", time="") for message in messages if isinstance(message, Tags)]
+        return {source.name: [tag for tag in tags if tag.stream == source.name] for source in sources}
+
+    one, beside = said(engine), said(load_engine(lanes=2))
+    assert one == beside
+    assert [len(one[f"s{number}"]) for number in range(4)] == [9, 10, 11, 12]
 
 
 def test_windows_as_quiet_as_the_gate_skip_the_networks(engine: Engine) -> None:
