@@ -16,6 +16,7 @@ from glatd.errors import ConfigError
 
 T = TypeVar("T")
 OWN = "own:"  # in front of the name of a class of one's own, where no engine is at hand that knows it
+BACKGROUND = "background"  # folder, beside those of one's own sounds, of what is none of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from glatd.audio import read_mono
 from glatd.errors import DataError, SourceError
+from glatd.labels import BACKGROUND
 from glatd.trainer.scenes import RATE, active_part
 
-BACKGROUND = "background"
 LEAST, MOST = 5, 50  # recordings of a sound
 LONGEST_NAME = 64
 QUIETEST_DBFS = -80.0  # RMS of the loudest part; less is no recording of a sound

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from glatd.daemon.web.verdicts import NAME, Verdicts
 from glatd.errors import ConfigError, DataError
-
-BACKGROUND = "background"  # as trainer/newsounds.py has it
+from glatd.labels import BACKGROUND
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,37 @@ class Deadline:
             self._timer = None
 
 
-class Requests(H11Protocol):
+class Unread(asyncio.Protocol):
+    """Before a protocol of uvicorn's: hangs up on a peer that leaves lying what was sent to it."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._unread = Deadline(self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unread.stop()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """What was sent lies unread."""
+        self._unread.start(READ_S, self.transport)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It was read."""
+        self._unread.stop()
+        super().resume_writing()
+
+
+class Requests(Unread, H11Protocol):
     """HTTP/1.1."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._head, self._unread = Deadline(self.loop), Deadline(self.loop)
+        self._head = Deadline(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -65,40 +90,11 @@ class Requests(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head.stop()
-        self._unread.stop()
         super().connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        """What was sent lies unread."""
-        self._unread.start(READ_S, self.transport)
-        super().pause_writing()
 
-    def resume_writing(self) -> None:
-        """It was read."""
-        self._unread.stop()
-        super().resume_writing()
-
-
-class Viewers(WebSocketsSansIOProtocol):
+class Viewers(Unread, WebSocketsSansIOProtocol):
     """WebSocket."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._unread = Deadline(self.loop)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unread.stop()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """What was sent lies unread."""
-        self._unread.start(READ_S, self.transport)
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """It was read."""
-        self._unread.stop()
-        super().resume_writing()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message on; what is no text hangs up, and is nothing for the log."""
