@@ -4,6 +4,7 @@ Importing OpenVINO with its telemetry package present would phone home and write
 folder, so the package is hidden from it.
 """
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,16 @@ def runtime() -> Any:
     except ImportError as error:
         raise EngineError(f"the CPU engine needs the package openvino: {error}; `pip install openvino`") from error
     return openvino
+
+
+@functools.cache
+def the_core() -> Any:
+    """OpenVINO's core, one for the process, which is never let go.
+
+    Where the CPU has AMX, a core gives the thread that first uses it a larger stack for signal handlers, and unmaps
+    that with its last engine without telling the kernel: the next signal, a SIGTERM say, would be a segmentation fault.
+    """
+    return runtime().Core()
 
 
 def version() -> str:
@@ -135,7 +146,7 @@ def compile_graph(
     """
     ov = runtime()
     try:
-        core = ov.Core()
+        core = the_core()
         model = core.read_model(path)
         if len(model.inputs) != len(shape_of_inputs):
             raise EngineError(
