@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,14 @@ from glatd.engines.trunks import Trunk
 
 Floats = NDArray[np.float32]
 Graph = Callable[..., tuple[NDArray[np.generic], ...]]  # inputs in order -> outputs in order
+
+
+@runtime_checkable
+class Cutter(Protocol):
+    """A graph that takes its inputs from where another graph's lie: in the memory of a GPU."""
+
+    def cut(self, of: Graph, frames: Floats, places: Sequence[tuple[int, int]]) -> tuple[NDArray[np.generic], ...]:
+        """Run on pieces of `frames`, which `of` was given last: of each, the row and where it begins there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,18 @@ class Engine:
     def look_locally(self, crops: Floats) -> Floats:
         """Scores [n, C] of crops [n, crop, M] float32. On a CPU a crop's do not depend on its companions."""
         return self.graphs["local"](crops)[0]  # type: ignore[return-value]
+
+    def look_into(self, frames: Floats, places: Sequence[tuple[int, int]]) -> Floats:
+        """Scores [n, C] of crops of the windows that `look_globally` was given.
+
+        Args:
+            frames: [B, window, M] of these, the same array: a GPU that has it still cuts there.
+            places: of each of n > 0 crops, the row of its window and the mel frame there at which it begins.
+        """
+        local = self.graphs["local"]
+        if isinstance(local, Cutter):
+            return local.cut(self.graphs["global"], frames, places)[0]
+        return self.look_locally(np.stack([frames[row, first:][: self.sizes.crop] for row, first in places]))
 
     def extend(self, trunk: Trunk, frames: Floats) -> Floats:
         """Output frames [n, rows, E] that a trunk makes of mel frames [n, run, M] float32."""

@@ -63,17 +63,17 @@ def look_once(
         frames: [B, window, M] of these windows.
         places: of each window, the mel frames of its stream at which the K crops begin; K need not be the same for all.
     """
-    length = engine.sizes.crop
     firsts = [window.end_frame - engine.sizes.window for _, window in due]
     new = [
         (row, place)
         for row, (stream, _) in enumerate(due)
         for place in stream.local.missing(places[row], oldest=firsts[row])
     ]
-    # No more at once than a window may choose: every other size costs the engine time and memory of its own.
-    for at in range(0, len(new), engine.sizes.crops):
-        part = new[at : at + engine.sizes.crops]
-        cut = np.stack([frames[row, place - firsts[row] :][:length] for row, place in part])
-        for (row, place), scores in zip(part, engine.look_locally(cut), strict=True):
+    # No more at once than the windows of a batch may choose: every other size costs a CPU time and memory of its own.
+    most = engine.sizes.crops * engine.most_windows
+    for at in range(0, len(new), most):
+        part = new[at : at + most]
+        scored = engine.look_into(frames, [(row, place - firsts[row]) for row, place in part])
+        for (row, place), scores in zip(part, scored, strict=True):
             due[row][0].local.keep(place, scores)
     return [stream.local.of(places[row]) for row, (stream, _) in enumerate(due)]
