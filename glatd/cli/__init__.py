@@ -6,6 +6,7 @@ import click
 
 import glatd
 from glatd.cli.archive import archive
+from glatd.cli.bench import bench
 from glatd.cli.bridge import bridge
 from glatd.cli.decide import calibrate, explain, verdicts
 from glatd.cli.engine import engine
@@ -49,6 +50,7 @@ for command in (
     devices,
     check,
     doctor,
+    bench,
     keys,
     schema,
     engine,

@@ -51,10 +51,13 @@ class Everywhere:
         """Crops of a window that is all real audio."""
         return sum(back <= sizes.window - sizes.crop for back in self._steps(sizes))
 
+    def new(self, sizes: Geometry) -> int:
+        """Crops of a window that no window before it had."""
+        return -(-self.hop * self.every // (sizes.crop // OVERLAP if self.every == 1 else sizes.crop))
+
     def _steps(self, sizes: Geometry) -> list[int]:
         """Mel frames from the newest crop back to each of them, over a window and more."""
-        span = self.hop * self.every
-        pieces = -(-span // (sizes.crop // OVERLAP if self.every == 1 else sizes.crop))
+        span, pieces = self.hop * self.every, self.new(sizes)
         inside = [span * piece // pieces // sizes.stride * sizes.stride for piece in range(pieces)]
         return [back + step for back in range(0, sizes.window, span) for step in inside]
 

@@ -33,7 +33,7 @@ def test_a_longer_hop_brings_more_and_under_overload_they_only_touch(
 ) -> None:
     looks, step = Everywhere(hop, every), hop * every
     one, other = (looks.places(engine.sizes, window(10 * 384 + n * step), heard()) for n in (0, 1))
-    assert len(set(other) - set(one)) == new
+    assert len(set(other) - set(one)) == new == looks.new(engine.sizes)
     widest = max(np.diff(other).tolist())
     assert widest <= (100 + 32 if every == 1 else engine.sizes.crop)
     assert all(place % engine.sizes.stride == (other[-1] % engine.sizes.stride) for place in other)

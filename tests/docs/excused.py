@@ -32,6 +32,7 @@ EXCUSED = {
     r"scripts/sbom ": "judges an installation that is not here; tests/deploy/ judges one that is",
     r"sudo scripts/bare_debian": "makes a Debian root, as root, from a mirror",
     r"python -m benchmarks ": "takes an hour, and a corpus that does not come along",
+    r"glatd bench ": "takes minutes of the whole machine; tests/daemon/planner/ runs a short one",
     r"glatd archive s3://": "needs an object store; tests/daemon/archive/ has another of fsspec's",
     r"(RAY_USAGE_STATS_ENABLED=0 )?ray |glatd archive .* --ray ": "needs Ray; tests/daemon/archive/ starts a cluster",
     r"curl ": "asks the dashboard, and never ends; tests/daemon/web/ asks it all that",
