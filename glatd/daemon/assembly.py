@@ -81,7 +81,7 @@ def make_engine(settings: Settings, lanes: int = 1) -> Engine:
         EngineError: it cannot be loaded.
         ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
-    engine = load_engine(settings.engine_folder, settings.threads, lanes=lanes)
+    engine = load_engine(settings.engine_folder, settings.threads, settings.incremental, lanes)
     check_engine(settings, engine)
     return engine
 

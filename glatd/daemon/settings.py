@@ -44,6 +44,7 @@ class Settings:
     local: Literal["top-k", "all"] = "top-k"  # second looks: at the K places chosen for it; at every place, one a hop
     crops: int = 5  # K of "top-k", at most the engine's
     threads: int = 0  # windows that are looked at side by side, each by one CPU thread; 0: as many as there are cores
+    incremental: bool = True  # whether what an engine's trunks made of the past is kept, or every window made anew
     status_seconds: float = 10.0  # between two status messages of a stream
     latency: float = 0.1  # s that a window may wait for windows of other streams to be looked at together
     overload: bool = True  # whether less is looked at when the machine cannot keep up

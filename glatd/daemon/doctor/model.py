@@ -21,7 +21,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
     name, folder = "Engine", settings.engine_folder or default_engine()
     began = time.monotonic()
     try:
-        loaded = load_engine(folder, settings.threads)
+        loaded = load_engine(folder, settings.threads, settings.incremental)
         seconds = time.monotonic() - began
         hop_frames(loaded, settings.hop)
         check_crops(loaded, settings.crops)
