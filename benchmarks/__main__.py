@@ -1,21 +1,26 @@
 """python -m benchmarks [all|NAME]: measure into docs/benchmarks/, render. NAME as --help lists them.
 
-`all`, the default, is what `make bench` runs: the daemon, and the runtimes where their parts are there.
+`all`, the default, is what `make bench` runs: glatd and its peers side by side, the daemon, and the runtimes, each
+where its parts are there. `python -m benchmarks compare OLD.json NEW.json` ends with 1 where a ratio became worse.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.contenders import has_onnxruntime
 from benchmarks.render import render
+from glatd.errors import GlatdError
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
-WHAT = ("all", "archive", "blanking", "daemon", "delivery", "events", "load", "runtimes", "viewers", "wheels", "render")
+WHAT = (
+    "all", "archive", "blanking", "daemon", "delivery", "events", "load", "peers", "runtimes", "viewers", "wheels",
+    "render",
+)  # fmt: skip
 DATA = ROOT.parent / "shared" / "audio"
 
 
@@ -26,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("bundle", nargs="?", type=Path, default=BUNDLE, help="weights bundle for runtimes")
     data = DATA if DATA.is_dir() else None
     made.add_argument("--data", type=Path, default=data, help="folder with corpus.csv and clips/")
-    made.add_argument("--engine", type=Path, help="engine folder for daemon; the default one otherwise")
+    made.add_argument("--engine", type=Path, help="engine folder for daemon and peers; the default one otherwise")
+    made.add_argument("--models", type=Path, help="folder with the published files of glatd's peers")
     made.add_argument("--turns", type=int, default=40, help="of latency (40); a quarter as many processes")
     made.add_argument("--scenes", type=int, default=400, help="for mAP (400)")
     made.add_argument("--minutes", type=int, default=60, help="for event F1, and as many to set thresholds on (60)")
@@ -38,8 +44,24 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def compare_files(arguments: list[str]) -> NoReturn:
+    """`compare OLD NEW`."""
+    from benchmarks.compare import compare
+
+    made = argparse.ArgumentParser(prog="python -m benchmarks compare")
+    made.add_argument("old", type=Path)
+    made.add_argument("new", type=Path)
+    asked = made.parse_args(arguments)
+    try:
+        sys.exit(0 if compare(asked.old, asked.new) else 1)
+    except GlatdError as error:
+        sys.exit(f"{made.prog}: {error}")
+
+
 def main() -> None:
     """Run what was asked for."""
+    if sys.argv[1:2] == ["compare"]:
+        compare_files(sys.argv[2:])
     asked = parser().parse_args()
     out: Path = asked.out
     (out / "benchmarks").mkdir(parents=True, exist_ok=True)
@@ -48,6 +70,14 @@ def main() -> None:
         path = out / "benchmarks" / f"{name}.json"
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
+    if asked.what in ("all", "peers"):
+        from benchmarks.peers import measure, picture
+
+        result = measure.measure(
+            asked.bundle, asked.engine, asked.models, asked.data, asked.turns, asked.scenes, asked.seconds
+        )
+        keep("peers", result)
+        picture.draw(result, out / "pictures")
     if asked.what in ("all", "daemon"):
         from benchmarks import daemon
 

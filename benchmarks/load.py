@@ -5,6 +5,7 @@ the time from when its newest sample was sent until a subscriber, another proces
 are held when that is less than a hop for 99 of 100 windows with everything looked at (the overload policy off).
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -161,14 +162,24 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def attempt(
-    engine: Path | None, streams: int, seconds: float, threads: int = 0, policy: bool = False
+    engine: Path | None,
+    streams: int,
+    seconds: float,
+    threads: int = 0,
+    policy: bool = False,
+    pcm: Path | None = None,
 ) -> dict[str, Any]:
-    """One number of streams, after warm-up."""
+    """One number of streams, after warm-up.
+
+    Args:
+        pcm: what is sent, over and over; bursts of noise and a tone when None.
+    """
     before = load_average()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        loaded(engine, streams, policy, threads, Path(name)) as (run, pid, feeder),
-    ):
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if pcm is not None:
+            (folder / "sound.pcm").symlink_to(pcm)
+        run, pid, feeder = stack.enter_context(loaded(engine, streams, policy, threads, folder))
         time.sleep(WARM_S)
         began, cpu, fed = time.monotonic(), cpu_seconds(pid), cpu_seconds(feeder.pid)
         memory = [status_mb(pid)["VmRSS"]]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.peers import page
 from benchmarks.tables import Row, pick, pivot, table
 
 
@@ -247,8 +248,14 @@ def wheels(result: Row) -> list[str]:
     ]
 
 
+def peers(result: Row) -> list[str]:
+    """glatd and what a user would run instead."""
+    return ["## Side by side", "", *where(result), *page.lines(result)]
+
+
 SECTIONS = {
-    "daemon": daemon, "load": load, "viewers": viewers, "delivery": delivery, "runtimes": runtimes, "wheels": wheels,
+    "peers": peers, "daemon": daemon, "load": load, "viewers": viewers, "delivery": delivery, "runtimes": runtimes,
+    "wheels": wheels,
 }  # fmt: skip
 
 
