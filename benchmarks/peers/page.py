@@ -23,7 +23,8 @@ def lines(result: Row) -> list[str]:
         ["", "wanted", "measured", ""],
         ([row["aim"], row["wanted"], row["measured"], YES[row["reached"]]] for row in result["aims"]),
     )
-    text += ["### CPU of a stream, as a multiple of glatd's", "", f"![CPU of a stream, a bar for each](pictures/{PICTURES[0]})", ""]
+    text += ["### CPU of a stream, as a multiple of glatd's", ""]
+    text += [f"![CPU of a stream, a bar for each](pictures/{PICTURES[0]})", ""]
     told = [
         row
         | {"ratio": f"{row['cpu_of_ours']:.2f} ×"}
