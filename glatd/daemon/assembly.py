@@ -31,6 +31,7 @@ from glatd.daemon.tagging import check_crops, hop_frames, silence
 from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
 from glatd.engines.engine import Engine
+from glatd.engines.choose import folders_of, load_best
 from glatd.engines.load import load_engine
 from glatd.errors import ConfigError
 from glatd.messages import Node
@@ -81,7 +82,10 @@ def make_engine(settings: Settings, lanes: int = 1) -> Engine:
         EngineError: it cannot be loaded.
         ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
-    engine = load_engine(settings.engine_folder, settings.threads, settings.incremental, lanes)
+    if settings.engine == "auto":
+        engine, _ = load_best(folders_of(settings.engines), settings.threads, settings.incremental, lanes)
+    else:
+        engine = load_engine(Path(settings.engine), settings.threads, settings.incremental, lanes)
     check_engine(settings, engine)
     return engine
 

@@ -20,7 +20,7 @@ from glatd.daemon.archive.store import Store
 from glatd.daemon.assembly import check_engine
 from glatd.daemon.settings import Settings, read_settings
 from glatd.engines.engine import Engine
-from glatd.engines.load import default_engine
+from glatd.engines.choose import chosen_folder
 from glatd.engines.manifest import GRAPHS, read_manifest
 from glatd.errors import ConfigError
 from glatd.terminal import stop_on_signals
@@ -85,7 +85,7 @@ def archive(
     if not 0 < part_hours < float("inf"):
         raise ConfigError(f"--part-hours {part_hours:g} must be a number of hours above 0")
     settings = make_settings(engine, hop, rules, scores)
-    manifest = read_manifest(settings.engine_folder or default_engine())
+    manifest = read_manifest(chosen_folder(settings.engine, settings.engines))
     # Tells what cannot be before anything is listed; only workers load what an engine is run with.
     check_engine(settings, Engine(manifest, dict.fromkeys(GRAPHS, _not_here)))
     found = find(paths)

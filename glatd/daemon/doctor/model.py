@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
+from glatd.daemon.doctor.auto import chosen
 from glatd.daemon.doctor.finding import Finding, error, failure, ok, warning
 from glatd.daemon.settings import Settings
 from glatd.daemon.tagging import check_crops, hop_frames
-from glatd.engines.load import default_engine, load_engine
+from glatd.engines.choose import choose, folders_of
+from glatd.engines.load import load_engine
 from glatd.engines.verify import verify_engine
 from glatd.errors import GlatdError
 
@@ -18,9 +21,13 @@ _BUSY = 0.8  # share of a hop that all streams together may take
 
 def engine(settings: Settings) -> Iterator[Finding]:
     """Load it, verify it, time a window."""
-    name, folder = "Engine", settings.engine_folder or default_engine()
+    name = "Engine"
     began = time.monotonic()
     try:
+        if settings.engine == "auto":
+            choice = choose(folders_of(settings.engines))
+            yield from chosen(choice)
+        folder = choice.folder if settings.engine == "auto" else Path(settings.engine)
         loaded = load_engine(folder, settings.threads, settings.incremental)
         seconds = time.monotonic() - began
         hop_frames(loaded, settings.hop)
