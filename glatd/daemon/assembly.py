@@ -30,8 +30,8 @@ from glatd.daemon.stream import Stream
 from glatd.daemon.tagging import check_crops, hop_frames, silence
 from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
-from glatd.engines.engine import Engine
 from glatd.engines.choose import folders_of, load_best
+from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.errors import ConfigError
 from glatd.messages import Node

@@ -19,8 +19,8 @@ from glatd.daemon.archive.run import Run
 from glatd.daemon.archive.store import Store
 from glatd.daemon.assembly import check_engine
 from glatd.daemon.settings import Settings, read_settings
-from glatd.engines.engine import Engine
 from glatd.engines.choose import chosen_folder
+from glatd.engines.engine import Engine
 from glatd.engines.manifest import GRAPHS, read_manifest
 from glatd.errors import ConfigError
 from glatd.terminal import stop_on_signals
