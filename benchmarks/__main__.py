@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
 WHAT = (
-    "all", "archive", "blanking", "daemon", "delivery", "events", "load", "peers", "runtimes", "viewers", "wheels",
-    "render",
+    "all", "archive", "blanking", "cost", "daemon", "delivery", "events", "load", "loader", "local",
+    "peers", "runtimes", "viewers", "wheels", "render",
 )  # fmt: skip
 DATA = ROOT.parent / "shared" / "audio"
 
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--threads", type=int, default=0, help="of inference, for load; 0 lets the runtime choose")
     made.add_argument("--streams", type=int, default=0, help="at full load, for viewers; 0 finds out")
     made.add_argument("--out", type=Path, default=DOCS, help="where benchmarks/*.json and benchmarks.md go")
+    made.add_argument("--device", default="auto", help="of training, for loader: cpu or cuda")
     return made
 
 
@@ -99,6 +100,17 @@ def main() -> None:
         from benchmarks import blanking
 
         keep("blanking", blanking.measure(asked.data))
+    if asked.what in ("cost", "local"):
+        from benchmarks import cost, cost_page, local
+
+        if asked.what == "cost":
+            keep("cost", cost.measure(asked.bundle, min(asked.seconds, 15.0)))
+        else:
+            recipe = ROOT / "trainer" / "recipes" / "mn04.toml"
+            keep("local", local.measure(asked.data, recipe, asked.scenes, asked.minutes, asked.work))
+        both = [out / "benchmarks" / f"{name}.json" for name in ("cost", "local")]
+        read = [json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None for path in both]
+        cost_page.write(out / "capacity.md", *read)
     if asked.what == "delivery":
         from benchmarks import delivery
 
@@ -107,6 +119,10 @@ def main() -> None:
         from benchmarks import load
 
         keep("load", load.measure(asked.seconds, load.DOUBLE_S, asked.threads))
+    if asked.what == "loader":
+        from benchmarks import loader
+
+        keep("loader", loader.measure(ROOT / "demo" / "street.ogg", asked.device))
     if asked.what == "viewers":
         from benchmarks import viewers
 

@@ -24,6 +24,7 @@ from glatd.daemon.events.machine import EVER
 from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.events.settings import EventSettings, RuleSettings
 from glatd.daemon.events.tape import Ended, Looked
+from glatd.daemon.looking import Looking
 from glatd.engines.engine import Engine
 
 LAGS = tuple(round(0.2 * step, 1) for step in range(16))  # s, that windows may be late
@@ -55,10 +56,17 @@ class Side:
         return [[sound.onset for sound in of if sound.label == label] for of in self.sounds]
 
 
-def listen(engine: Engine, clips: dict[str, list[Path]], count: int, seed: int, work: Path | None) -> Side:
+def listen(
+    engine: Engine,
+    clips: dict[str, list[Path]],
+    count: int,
+    seed: int,
+    work: Path | None,
+    looking: Looking | None = None,
+) -> Side:
     """So many minutes."""
     made = [
-        (tuple(scored.heard(engine, minute.samples, work)), minute.sounds)
+        (tuple(scored.heard(engine, minute.samples, work, looking)), minute.sounds)
         for minute in minutes.minutes(clips, count, seed)
     ]
     return Side(tuple(hearings for hearings, _ in made), tuple(sounds for _, sounds in made))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.daemon.events.hearing import Hearing, Loudness
+from glatd.daemon.looking import Looking, TopK
 from glatd.daemon.stream import Stream, Window
 from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, Seen, hop_frames, silence, step
 from glatd.engines.engine import Engine
@@ -22,7 +23,7 @@ def hop_of(engine: Engine) -> int:
     return hop_frames(engine, DEFAULT_HOP_SECONDS) * engine.sizes.hop
 
 
-def looks(engine: Engine, samples: Samples) -> Iterator[Seen]:
+def looks(engine: Engine, samples: Samples, looking: Looking | None = None) -> Iterator[Seen]:
     """Every look at a recording, each to be used before the next."""
     stream = Stream(engine.sizes, hop_frames(engine, DEFAULT_HOP_SECONDS), silence(engine))
     at = 0
@@ -30,33 +31,34 @@ def looks(engine: Engine, samples: Samples) -> Iterator[Seen]:
         piece = samples[at : at + stream.wanted()]
         stream.append(piece)
         at += len(piece)
-        while seen := step(engine, [stream], None):
+        while seen := step(engine, [stream], looking):
             yield seen[0]
     stream.finish()
-    while seen := step(engine, [stream], None):
+    while seen := step(engine, [stream], looking):
         yield seen[0]
 
 
-def heard(engine: Engine, samples: Samples, folder: Path | None) -> list[Hearing]:
+def heard(engine: Engine, samples: Samples, folder: Path | None, looking: Looking | None = None) -> list[Hearing]:
     """What is kept of every look; from `folder` where it is there already."""
     if folder is None:
-        return listen(engine, samples)
-    name = hashlib.sha256(engine.manifest.hash.encode() + samples.tobytes()).hexdigest()[:24]
+        return listen(engine, samples, looking)
+    what = engine.manifest.hash + (repr(looking) if looking not in (None, TopK()) else "")
+    name = hashlib.sha256(what.encode() + samples.tobytes()).hexdigest()[:24]
     path = folder / f"{name}.npz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npz")
-        save(part, listen(engine, samples))
+        save(part, listen(engine, samples, looking))
         part.rename(path)
     return load(path, engine)
 
 
-def listen(engine: Engine, samples: Samples) -> list[Hearing]:
+def listen(engine: Engine, samples: Samples, looking: Looking | None = None) -> list[Hearing]:
     """What is kept of every look."""
     loudness = Loudness()
     return [
         Hearing.of(seen, functools.partial(loudness.of, seen), engine.manifest).kept(FLOOR)
-        for seen in looks(engine, samples)
+        for seen in looks(engine, samples, looking)
     ]
 
 
@@ -71,9 +73,10 @@ def save(path: Path, hearings: list[Hearing]) -> None:
         global_=np.stack([h.global_ for h in hearings]),
         local=np.stack([h.local for h in hearings]),
         framewise=np.concatenate([h.framewise for h in hearings]),
-        of_crops=np.concatenate([h.of_crops for h in hearings]),
-        starts=np.array([h.starts for h in hearings], np.int64),
-        chosen_for=np.array([h.chosen_for for h in hearings]),
+        of_crops=np.concatenate([h.of_crops.ravel() for h in hearings]),
+        starts=np.concatenate([np.array(h.starts, np.int64) for h in hearings]),
+        chosen_for=np.array([label for h in hearings for label in h.chosen_for]),
+        crops=np.array([len(h.starts) for h in hearings], np.int64),  # not every window has as many
         real=np.array([h.real for h in hearings], np.int64),
         loud=np.stack([h.loud() for h in hearings]),
         counts=np.array([len(row) for row in rows], np.int64),
@@ -86,9 +89,11 @@ def load(path: Path, engine: Engine) -> list[Hearing]:
     with np.load(path) as file:
         of = {name: file[name] for name in file.files}
     ends = np.cumsum(of["counts"]).tolist()
+    places = np.split(np.arange(len(of["starts"])), np.cumsum(of["crops"])[:-1])
+    values = np.split(of["of_crops"], np.cumsum(of["crops"] * of["counts"])[:-1])
     found = []
     for number, (first, end) in enumerate(zip([0, *ends], ends, strict=False)):
-        classes = of["classes"][first:end].tolist()
+        classes, of_crops = of["classes"][first:end].tolist(), places[number]
         found.append(
             Hearing(
                 Window(*of["windows"][number].tolist()),
@@ -96,9 +101,9 @@ def load(path: Path, engine: Engine) -> list[Hearing]:
                 of["global_"][number],
                 of["local"][number],
                 of["framewise"][first:end],
-                of["of_crops"][first:end],
-                tuple(of["starts"][number].tolist()),
-                tuple(of["chosen_for"][number].tolist()),
+                values[number].reshape(end - first, len(of_crops)),
+                tuple(of["starts"][of_crops].tolist()),
+                tuple(of["chosen_for"][of_crops].tolist()),
                 tuple(of["real"][number].tolist()),
                 functools.partial(of["loud"].__getitem__, number),
                 engine.sizes,
