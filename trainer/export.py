@@ -1,4 +1,5 @@
-"""The three graphs of a bundle: `frontend`, `global`, `local`, as `.pt2` and `.onnx`, float32.
+"""The graphs of a bundle: `frontend`, `global`, `local`, and trunks and heads (engines/trunks.py) where the networks
+have them, as `.pt2` and `.onnx`, float32.
 
 Every size but the batch is fixed: a graph with an open length silently takes a window of the
 wrong length, and runs slower.
@@ -13,50 +14,71 @@ import torch
 from torch import Tensor, nn
 
 from glatd.engines.build import write_geometry
-from glatd.engines.manifest import GRAPHS, Geometry
+from glatd.engines.manifest import Geometry
 from glatd.engines.probe import FILE as PROBE_FILE
 from glatd.engines.probe import probe_windows
+from glatd.engines.trunks import Trunk as TrunkSizes
 from glatd.trainer.bundle import read_bundle
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat, cut, fuse, pool
-from glatd.trainer.selection import Selection
+from glatd.trainer.heads import GlobalHead, LocalHead
+from glatd.trainer.trunk import Trunk, pieces
 
-INPUTS = {"frontend": ("samples",), "global": ("frames", "audible"), "local": ("frames",)}
+LOOK = ("scores", "activations", "starts", "classes", "middles")
+INPUTS = {
+    "frontend": ("samples",),
+    "global": ("frames", "audible"),
+    "local": ("frames",),
+    "global_trunk": ("frames",),
+    "global_head": ("kept", "audible"),
+    "local_trunk": ("frames",),
+    "local_head": ("kept",),
+}
 OUTPUTS = {
     "frontend": ("frames",),
-    "global": ("scores", "activations", "starts", "classes", "middles"),
+    "global": LOOK,
     "local": ("scores",),
+    "global_trunk": ("made",),
+    "global_head": LOOK,
+    "local_trunk": ("made",),
+    "local_head": ("scores",),
 }
 
 
-class GlobalGraph(nn.Module):
+class GlobalGraph(GlobalHead):
     """10 s of frames -> scores, activations and the crops to look at."""
-
-    def __init__(self, model: Glat, grid: str) -> None:
-        super().__init__()
-        self.model = model
-        self.select = Selection(model.grid(grid), model.spec.crops)
 
     def forward(self, frames: Tensor, audible: Tensor) -> tuple[Tensor, ...]:
         """Frames [B, window, M] and audible [B, F] (1.0 or 0.0) float32 -> see `OUTPUTS`."""
-        logits, frame_logits = self.model.global_stream(frames)
-        starts, classes, middles = self.select(logits, frame_logits, audible > 0.5)
-        if self.select.grid.unit == "sample":
-            hop = self.model.global_stream.frontend.hop
-            starts = (starts + hop // 2) // hop
-        return logits.sigmoid(), frame_logits.sigmoid(), starts, classes, middles
+        return self.look(self.stream.feature(frames), audible)
 
 
-class LocalGraph(nn.Module):
+class LocalGraph(LocalHead):
     """Frames of one crop -> scores."""
-
-    def __init__(self, model: Glat) -> None:
-        super().__init__()
-        self.stream = model.local_stream
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames [B, crop, M] float32 -> scores [B, C]."""
-        return self.stream.clip_logits(frames).sigmoid()
+        return self.look(self.stream.feature(frames))
+
+
+class TrunkGraph(nn.Module):
+    """One run of a trunk: its output frames, turned round to be kept frame by frame."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames [B, run, M] float32 -> [B, rows, E]."""
+        made: Tensor = self.trunk(frames)
+        return made.transpose(1, 2)
+
+
+def trunks(model: Glat) -> dict[str, Trunk]:
+    """The trunks of the streams, by the graph that they stand for."""
+    lengths = {"global": (model.global_stream, model.spec.window), "local": (model.local_stream, model.spec.crop)}
+    found = {graph: (stream, pieces(stream, length)) for graph, (stream, length) in lengths.items()}
+    return {graph: Trunk(stream, sizes) for graph, (stream, sizes) in found.items() if sizes is not None}
 
 
 def geometry(model: Glat, grid: str) -> Geometry:
@@ -76,17 +98,38 @@ def geometry(model: Glat, grid: str) -> Geometry:
         stride=backbone.stride,
         frames=backbone.output_frames(spec.window),
         grid=grid,
+        trunks=tuple(
+            TrunkSizes(
+                of=graph,
+                length=trunk.sizes.length,
+                stride=backbone.stride,
+                left=trunk.sizes.reach.left,
+                rows=trunk.sizes.rows,
+                provisional=trunk.sizes.provisional,
+                size=backbone.trunk_size,
+            )
+            for graph, trunk in trunks(model).items()
+        ),
     )
 
 
 def graphs(model: Glat, grid: str) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
     """Each graph as a module, and example inputs of batch 2."""
     sizes = geometry(model, grid)
-    frames = torch.zeros(2, sizes.window, sizes.mels)
+    frames, audible = torch.zeros(2, sizes.window, sizes.mels), torch.ones(2, sizes.frames)
+    further: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
+    for trunk, described in zip(trunks(model).values(), sizes.trunks, strict=True):
+        kept = torch.zeros(2, described.frames, described.size)
+        further[described.graph] = TrunkGraph(trunk), (frames[:, : described.run],)
+        if described.of == "global":
+            further[described.head] = GlobalHead(model, grid), (kept, audible)
+        else:
+            further[described.head] = LocalHead(model), (kept,)
     return {
         "frontend": (Frontend(model.global_stream.frontend), (torch.zeros(2, sizes.block_samples),)),
-        "global": (GlobalGraph(model, grid), (frames, torch.ones(2, sizes.frames))),
+        "global": (GlobalGraph(model, grid), (frames, audible)),
         "local": (LocalGraph(model), (frames[:, : sizes.crop],)),
+        **further,
     }
 
 
@@ -117,7 +160,6 @@ def export(folder: Path, grid: str = "stream") -> Geometry:
                 output_names=list(OUTPUTS[name]),
                 optimize=True,
             )
-    assert set(GRAPHS) == set(INPUTS)
     sizes = geometry(model, grid)
     write_geometry(folder, sizes)
     np.savez(folder / PROBE_FILE, allow_pickle=False, **answers(model, grid, sizes))

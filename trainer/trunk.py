@@ -104,12 +104,12 @@ class Trunk(nn.Module):
 
     def __init__(self, backbone: Backbone, sizes: Pieces) -> None:
         super().__init__()
-        self.rows = sizes.rows
+        self.sizes = sizes
         self.backbone = copy.deepcopy(backbone).eval()
         open_left(self.backbone)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Mel frames [B, run, M], from `left` before the first output frame, -> [B, rows, E]."""
+        """Mel frames [B, run, M], from `left` before the first output frame, -> [B, E, rows]."""
         made = self.backbone.trunk(frames)
-        assert made.shape[2] == self.rows
-        return made.transpose(1, 2)
+        assert made.shape[2] == self.sizes.rows
+        return made

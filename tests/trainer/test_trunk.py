@@ -66,7 +66,7 @@ def test_in_blocks_as_in_one_piece(name: str) -> None:
     assert sum(value.numel() for value in trunk.parameters()) == sum(value.numel() for value in backbone.parameters())
     hops = (1, 5, 3)  # output frames, at most a run's
     stream = sound(backbone, sizes.length + sizes.reach.left + sum(hops) * stride)
-    kept = torch.zeros(1, 0, backbone.trunk_size, dtype=torch.float64)
+    kept = torch.zeros(1, backbone.trunk_size, 0, dtype=torch.float64)
     for at in accumulate(hops, initial=0):
         end = sizes.reach.left + sizes.length + at * stride
         if not at:
@@ -79,15 +79,15 @@ def test_in_blocks_as_in_one_piece(name: str) -> None:
         for row in starts:
             begin = first + row * stride - sizes.reach.left
             new = trunk(stream[:, begin : begin + sizes.run])
-            kept = torch.cat([kept[:, : at + row], new], 1)
-        window = kept[:, at : at + sizes.frames].transpose(1, 2)
+            kept = torch.cat([kept[:, :, : at + row], new], 2)
+        window = kept[:, :, at : at + sizes.frames]
         whole = backbone.trunk(stream[:, first:end])
         assert window.shape == whole.shape
         torch.testing.assert_close(window[:, :, sizes.edge :], whole[:, :, sizes.edge :], atol=1e-12, rtol=0)
         # And the frames at the edge do differ: they see what was before the window.
         assert not torch.allclose(window[:, :, : sizes.edge], whole[:, :, : sizes.edge], atol=1e-6)
     single = trunk.float()(stream[:, end - sizes.run : end].float())
-    torch.testing.assert_close(single.double().transpose(1, 2), whole[:, :, -sizes.rows :], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(single.double(), whole[:, :, -sizes.rows :], atol=1e-4, rtol=1e-4)
 
 
 def test_what_pieces_are_made_of() -> None:

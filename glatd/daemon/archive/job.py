@@ -43,6 +43,7 @@ def describe(job: Job, manifest: Manifest) -> dict[str, Any]:
         "rate": manifest.geometry.rate,
         "hop": settings.hop,
         "local": settings.local,
+        "incremental": bool(manifest.geometry.trunks),
         "crops": settings.crops,
         "gate": settings.gate,
         "top": TOP,
@@ -77,7 +78,7 @@ def agree(store: Store, description: dict[str, Any]) -> str:
             raise DataError(f"{store} has tables but no {FILE}; take it from a copy, or give another --out")
         store.write(FILE, (json.dumps(description, ensure_ascii=False, indent=1) + "\n").encode())
         return ""
-    before = {"local": "top-k"} | read(content, str(store))  # before there was a choice
+    before = {"local": "top-k", "incremental": False} | read(content, str(store))  # before there was a choice
     now = json.loads(json.dumps(description))  # tuples are lists there
     for path, was, asked in _changes(before, now):
         if path == "glatd":
