@@ -140,6 +140,20 @@ def daemon(result: Row) -> list[str]:
     )
 
 
+def loader(result: Row) -> list[str]:
+    """Clips a worker reads, and how many of them keep training busy."""
+    lines = ["## Reading clips for training", "", *where(result)]
+    lines += [
+        f"CNN10 with GL-AT as published (mixup: two clips make one example; {result['batch']} examples a step) takes "
+        f"{result['training_clips_s']:.1f} clips of 10 s a second on {result['device']}. One worker reads:",
+        "",
+    ]
+    return lines + table(
+        ["", "clips a second", "workers that keep it busy"],
+        pick(result["workers"], data="", clips_s=".0f", workers=".2f"),
+    )
+
+
 def load(result: Row) -> list[str]:
     """Streams that are held, and twice as many."""
     lines = ["## Load", "", *where(result)]
@@ -254,8 +268,8 @@ def peers(result: Row) -> list[str]:
 
 
 SECTIONS = {
-    "peers": peers, "daemon": daemon, "load": load, "viewers": viewers, "delivery": delivery, "runtimes": runtimes,
-    "wheels": wheels,
+    "peers": peers, "daemon": daemon, "load": load, "viewers": viewers, "loader": loader, "delivery": delivery,
+    "runtimes": runtimes, "wheels": wheels,
 }  # fmt: skip
 
 

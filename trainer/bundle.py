@@ -55,9 +55,9 @@ def write_bundle(
         half: whether the weights are stored as float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # A counter of BatchNorm is no weight: float16 ends at 65504 steps.
+    # A counter of BatchNorm is no weight: float16 ends at 65504 steps. What streams share is stored for each.
     state = {
-        key: (value.half() if half else value.float()).contiguous() if value.is_floating_point() else value
+        key: (value.half() if half else value.float()).contiguous().clone() if value.is_floating_point() else value
         for key, value in model.state_dict().items()
     }
     save_file(state, folder / WEIGHTS)

@@ -1,7 +1,7 @@
 """`glatd train eval` on labelled clips: how well each way of looking does, as a table and as JSON."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from glatd.trainer.data.clips import Clips
 from glatd.trainer.data.examples import alone
 from glatd.trainer.judge import BATCH, Batch, judge
 from glatd.trainer.looker import Looker
-from glatd.trainer.metrics import Report, d_prime, evaluate
+from glatd.trainer.metrics import Report, d_prime, evaluate, precision_at
 
+RECALLS = np.linspace(0.0, 1.0, 101)
 NAMED = 5  # classes without a positive that a table names
 
 
@@ -32,6 +33,7 @@ class Evaluation:
     labels: tuple[str, ...]
     positives: NDArray[np.int64]  # [C]
     reports: Mapping[str, Report]  # by way of looking, the keys of `judge`
+    curves: Mapping[str, NDArray[np.float64]]  # precision at each of `RECALLS`, mean over classes
 
 
 class Windows(Dataset[Tensor]):
@@ -60,17 +62,19 @@ def evaluate_clips(
     random: int | None = None,
     workers: int = 0,
     seed: int = 0,
+    places: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Judge by all clips; those of another length than a window are cut or padded with silence.
 
     Args:
         random: crops at random places; as many as the network chooses when None.
+        places: as of `judge`.
 
     Raises:
         DataError: a clip that cannot be read, scores that are no numbers, or no class that can be judged.
     """
-    scores = judge(looker, batches(looker, clips, workers), seed, random, progress)
+    scores = judge(looker, batches(looker, clips, workers), seed, random, places, progress)
     truth = clips.labels.matrix()
     for way, values in scores.items():
         if not np.isfinite(values).all():
@@ -87,7 +91,14 @@ def evaluate_clips(
         labels=looker.labels,
         positives=clips.labels.counts(),
         reports=reports,
+        curves={way: mean_curve(truth, values, list(reports[way].per_class)) for way, values in scores.items()},
     )
+
+
+def mean_curve(truth: NDArray[np.bool_], scores: NDArray[np.float32], classes: list[int]) -> NDArray[np.float64]:
+    """Precision at each of `RECALLS`, mean over classes."""
+    curves: NDArray[np.float64] = np.mean([precision_at(RECALLS, truth[:, c], scores[:, c]) for c in classes], 0)
+    return curves
 
 
 def named(way: str, found: Evaluation) -> str:
@@ -146,7 +157,9 @@ def as_tree(found: Evaluation) -> dict[str, object]:
 
 
 def write_json(path: Path, found: Evaluation) -> None:
-    """`as_tree` in a file."""
+    """`as_tree` in a file, which is there only when whole."""
     text = json.dumps(as_tree(found), indent=1, ensure_ascii=False)
+    partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -2,10 +2,12 @@
 
 import copy
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from glatd.errors import ConfigError
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.selection import Grid, Selection, clip_grid, stream_grid
 
@@ -18,6 +20,7 @@ class GlatSpec:
     crop: int = 300  # tau, mel frames of the local stream
     crops: int = 5  # K = N
     grid: str = "clip"  # "clip" (as published) or "stream"
+    classifier: Literal["separate", "shared"] = "separate"  # whether both streams have one classifier
 
 
 def pool(scores: Tensor, dim: int) -> Tensor:
@@ -35,6 +38,11 @@ def cut(frames: Tensor, starts: Tensor, length: int) -> Tensor:
     index = starts[:, :, None] + torch.arange(length, device=frames.device)
     batch = torch.arange(frames.shape[0], device=frames.device)[:, None, None]
     return frames[batch, index]
+
+
+def in_float32(like: Tensor) -> torch.autocast:
+    """Classifiers and selection are exact at every precision: in the block, nothing is cast down."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,24 @@ class GlatOutput:
 
 
 class Glat(nn.Module):
-    """Global stream, selection, local stream. The local stream starts as a copy of the global."""
+    """Global stream, selection, local stream. The local stream starts as a copy of the global.
+
+    With `classifier = "shared"` both streams end in the same modules; the paper's text allows either reading.
+
+    Raises:
+        ConfigError: a classifier is to be shared, and the backbone does not say what it is.
+    """
 
     def __init__(self, backbone: Backbone, spec: GlatSpec) -> None:
         super().__init__()
         self.spec = spec
         self.global_stream = backbone
         self.local_stream = copy.deepcopy(backbone)
+        if spec.classifier == "shared":
+            if not backbone.head:
+                raise ConfigError(f"{type(backbone).__name__} names no classifier that streams could share")
+            for name in backbone.head:
+                setattr(self.local_stream, name, getattr(backbone, name))
         self.select = Selection(self.grid(spec.grid), spec.crops)
 
     def grid(self, name: str) -> Grid:
@@ -103,11 +122,17 @@ class Glat(nn.Module):
             frames: log-mel [B, window, M] float32.
             silent: [B] int64, mel frames at the start of each window that are not real audio.
         """
-        global_logits, frame_logits = self.global_stream(frames)
+        feature = self.global_stream.feature(frames)
+        with in_float32(feature):
+            feature = feature.float()
+            global_logits, frame_logits = self.global_stream.logits(feature), self.global_stream.frame_logits(feature)
         audible = self.audible(silent, frame_logits.shape[2])
-        starts, classes, _ = self.select(global_logits, frame_logits, audible)
+        # What is no number is nowhere the maximum; the losses tell of it.
+        starts, classes, _ = self.select(global_logits.nan_to_num(), frame_logits.nan_to_num(), audible)
         starts = self.starts_in_frames(starts)
         crops = cut(frames, starts, self.spec.crop)
-        crop_logits = self.local_stream.clip_logits(crops.flatten(0, 1))
+        feature = self.local_stream.feature(crops.flatten(0, 1))
+        with in_float32(feature):
+            crop_logits = self.local_stream.logits(feature.float())
         crop_logits = crop_logits.unflatten(0, starts.shape)
         return GlatOutput(global_logits, frame_logits, crop_logits, crops, starts, classes)

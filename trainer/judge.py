@@ -1,6 +1,6 @@
 """Evaluation of whatever looks twice: on its grids, beside random crops and all windows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ def judge(
     batches: Iterable[Batch],
     seed: int = 0,
     random: int | None = None,
+    places: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Scores [N, C] of every window, by way of looking.
@@ -29,6 +30,7 @@ def judge(
 
     Args:
         random: how many random crops; K when None.
+        places: where to look a second time: grids, `random`, `all`; everywhere when None.
     """
     generator = torch.Generator().manual_seed(seed)
     last = looker.window - looker.crop
@@ -43,6 +45,8 @@ def judge(
         ways["random"] = torch.randint(0, last + 1, shape, generator=generator)
         ways["all"] = everywhere.expand(len(frames), -1)
         for name, starts in ways.items():
+            if places is not None and name not in places:
+                continue
             found = looker.look_locally(cut(frames, starts, looker.crop).flatten(0, 1))
             local = pool(found.unflatten(0, starts.shape), 1)
             parts.setdefault(f"{name}/local", []).append(local)

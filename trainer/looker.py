@@ -76,7 +76,7 @@ class Network:
         audible = self._model.audible(silent.to(self._device), frame_logits.shape[2])
         starts = {}
         for name, select in self._selections.items():
-            found = select(logits, frame_logits, audible)[0]
+            found = select(logits.nan_to_num(), frame_logits.nan_to_num(), audible)[0]
             starts[name] = (found if select.grid.unit == "frame" else (found + self._hop // 2) // self._hop).cpu()
         return logits.sigmoid().cpu(), starts
 

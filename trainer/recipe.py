@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from glatd.config import build, read_toml
 from glatd.trainer.glat import GlatSpec
@@ -31,14 +32,17 @@ class LossSpec:
 
 @dataclass(frozen=True, slots=True)
 class OptimSpec:
-    """Adam with linear warm-up and cosine decay to zero; the weights kept are a running mean."""
+    """Adam with linear warm-up and, by default, cosine decay to zero; the weights kept are a running mean."""
 
     steps: int
     batch: int  # scenes
     learning_rate: float
     warmup: int  # steps
     clip_norm: float  # of the gradient
-    ema: float  # decay a step
+    ema: float  # decay a step; 0 keeps the weights themselves
+    schedule: Literal["cosine", "constant"] = "cosine"  # of the learning rate, after the warm-up
+    amsgrad: bool = False
+    accumulate: int = 1  # batches whose gradients are added up before a step
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,73 @@ def train() -> None:
 
 @train.command()
 @click.argument("recipe", type=PATH)
-@click.option("--init", type=PATH, required=True, help="Checkpoint of the base model (EfficientAT state dict).")
-@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
+@click.option("--init", type=PATH, help="Bundle to begin with (clips), or checkpoint of the base model (scenes).")
+@click.option(
+    "--data", type=PATH, required=True, help="Folder of what the recipe names; of scenes: corpus.csv, clips/."
+)
 @click.option("--out", type=PATH, required=True, help="Folder of the weights bundle.")
 @click.option("--work", type=PATH, help="Folder for scenes and checkpoints.  [default: OUT.work]")
 @click.option("--threads", type=int, default=0, help="CPU threads; 0 for all.")
-def fit(recipe: Path, init: Path, data: Path, out: Path, work: Path | None, threads: int) -> int:
-    """Train as RECIPE says, judge on scenes of unseen clips, and write a bundle with its card."""
-    trainer("run").run(recipe, init, data, out, work or out.with_name(out.name + ".work"), threads)
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
+@click.option("--device", default="auto", help="cpu or cuda.", show_default=True)
+def fit(
+    recipe: Path, init: Path | None, data: Path, out: Path, work: Path | None, threads: int, workers: int, device: str
+) -> int:
+    """Train as RECIPE says, judge, and write a bundle with its report.
+
+    A recipe of clips (trainer/recipes/cnn10-glat.toml) trains any backbone, alone or with GL-AT, by weakly labelled
+    clips; torchrun starts it on several GPUs and machines. One of scenes (mn04.toml) makes the default model. Stop it
+    at any time: the same command goes on.
+
+    \b
+    torchrun --nproc-per-node 8 -m glatd.cli train fit RECIPE --data DIR --out BUNDLE
+    """
+    work = work or out.with_name(out.name + ".work")
+    recipes = trainer("weak.recipe")
+    if not recipes.is_clip_recipe(recipe):
+        if init is None:
+            raise ConfigError(f"{recipe} mixes scenes: --init names the checkpoint of the base model")
+        trainer("run").run(recipe, init, data, out, work, threads)
+        return 0
+    training = trainer("weak.train")
+    training.threads(threads)
+    found = training.fit_clips(recipes.read_clip_recipe(recipe), data, out, work, init, workers, device)
+    if found is not None:  # of torchrun's processes only the first one tells
+        for line in trainer("evaluation").table(found):
+            click.echo(line)
+        click.echo(f"{out}: REPORT.md, and the weights; glatd train export {out} comes next")
+    return 0
+
+
+@train.command()
+@click.argument("recipe", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Folder of what the recipe names.")
+@click.option("--out", type=PATH, required=True, help="Folder of a folder for each setting, and of the figure.")
+@click.option("--bundle", "trained", type=PATH, help="Judge this one at each setting, in place of training at each.")
+@click.option("--crops", default="1,2,3,4,5,6,7", help="N, at the recipe's length of a crop.", show_default=True)
+@click.option("--seconds", default="1,2,3,4,5,10", help="Lengths of a crop, at the recipe's N.", show_default=True)
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
+@click.option("--device", default="auto", help="cpu or cuda.", show_default=True)
+def sweep(
+    recipe: Path, data: Path, out: Path, trained: Path | None, crops: str, seconds: str, workers: int, device: str
+) -> int:
+    """Train by RECIPE with other numbers and lengths of crops: the paper's Fig. 2, as sweep.json and sweep.png.
+
+    Stop it at any time: the same command goes on, and does nothing twice.
+    """
+    try:
+        numbers, lengths = [int(one) for one in crops.split(",")], [float(one) for one in seconds.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            f"--crops {crops} and --seconds {seconds} must be numbers with commas between them"
+        ) from error
+    module, progress = trainer("weak.sweep"), trainer("progress").Progress()
+    asked = trainer("weak.recipe").read_clip_recipe(recipe)
+    found = module.sweep(asked, data, out, trained, numbers, lengths, workers, device, progress)
+    way = f"{asked.glat.grid}/fused"
+    for values in found.values():
+        click.echo(f"{values['crops']:.0f} crops of {values['seconds']:g} s: mAP {values[way]:.4f}")
+    click.echo(f"{out / module.PICTURE}")
     return 0
 
 

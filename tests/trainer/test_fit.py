@@ -17,6 +17,7 @@ from glatd.trainer.losses import Targets
 from glatd.trainer.recipe import BlendSpec, DataSpec, LossSpec, OptimSpec, Recipe, read_recipe
 from glatd.trainer.scenes import RATE, Pool, SceneSpec
 from glatd.trainer.sceneset import render
+from glatd.trainer.weak.recipe import is_clip_recipe, read_clip_recipe
 
 RECIPES = Path(__file__).parents[2] / "trainer" / "recipes"
 CLASSES = 6
@@ -61,9 +62,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     return TrainingData(scenes, events, scene_scores(network(), scenes, lambda _: None), trained)
 
 
-def train(
-    data: TrainingData, work: Path, steps: int, stop_after: int | None = None
-) -> tuple[Glat, list[float]]:
+def train(data: TrainingData, work: Path, steps: int, stop_after: int | None = None) -> tuple[Glat, list[float]]:
     """Train; `stop_after` steps it is killed in the middle of things."""
     totals = []
 
@@ -99,8 +98,14 @@ def test_the_loss_falls_and_both_streams_move(data: TrainingData, tmp_path: Path
 
 
 def test_every_recipe_reads() -> None:
+    assert len(list(RECIPES.glob("*.toml"))) >= 9
     for path in RECIPES.glob("*.toml"):
-        assert read_recipe(path).optim.steps > 0
+        if is_clip_recipe(path):
+            clips = read_clip_recipe(path)
+            assert clips.name == path.stem and clips.backbone.name == clips.name.removesuffix("-glat").replace("-", "_")
+            assert (clips.method == "glat") == path.stem.endswith("-glat")
+        else:
+            assert read_recipe(path).optim.steps > 0
 
 
 def test_targets_know_what_sounds_when() -> None:

@@ -134,6 +134,7 @@ class MN(Backbone):
     """
 
     frontend = MN_FRONTEND
+    head = ("classifier",)
     stride = 32  # mel frames for one output frame: five strides of 2
 
     def __init__(self, classes: int = 527, width: float = 0.4, dropout: float = 0.2, folded: bool = False) -> None:

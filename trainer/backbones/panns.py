@@ -54,6 +54,7 @@ class PannsBackbone(Backbone):
     """
 
     frontend = PANNS_FRONTEND
+    head = ("fc1", "fc_audioset")
 
     def __init__(self, classes: int, feature_size: int, dropout: bool) -> None:
         super().__init__()

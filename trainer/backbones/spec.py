@@ -48,6 +48,7 @@ class Backbone(nn.Module, ABC):
     frontend: ClassVar[FrontendSpec]
     stride: ClassVar[int]  # mel frames an output frame
     layers: ClassVar[tuple[Layer, ...]] = ()  # of the trunk, from input to output; empty: it has none
+    head: ClassVar[tuple[str, ...]] = ()  # modules that make up the classifier, which streams may share
     feature_size: int  # D
     config: dict[str, int | float | str | bool]  # arguments that make the network again, and its name
 

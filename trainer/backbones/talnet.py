@@ -29,6 +29,7 @@ class TALNet(Backbone):
     """
 
     frontend = replace(PANNS_FRONTEND, name="talnet", hop=800)
+    head = ("classifier",)
     stride = 4  # mel frames for one output frame: two poolings by 2
     layers = tuple(layer for pool, _ in POOLS for layer in ((3, 1), (3, 1), (pool, pool)))  # up to the recurrent one
 

@@ -1,0 +1,112 @@
+"""Where a training run is: weights, their running mean and the optimiser at one step, and how that gets to a disk."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glatd.errors import DataError
+from glatd.trainer.recipe import OptimSpec
+
+
+def learning_rate(step: int, spec: OptimSpec) -> float:
+    """Linear warm-up, then the recipe's schedule: half a cosine down to 0 at the last step, or none."""
+    if step < spec.warmup:
+        return spec.learning_rate * (step + 1) / spec.warmup
+    if spec.schedule == "constant":
+        return spec.learning_rate
+    done = (step - spec.warmup) / max(1, spec.steps - spec.warmup)
+    return spec.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class TrainState:
+    """Weights, their running mean, and the optimiser, at one step."""
+
+    def __init__(self, model: nn.Module, spec: OptimSpec) -> None:
+        self.model = model
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=spec.learning_rate, amsgrad=spec.amsgrad)
+        self.mean = {name: value.detach().clone() for name, value in model.state_dict().items()} if spec.ema else {}
+        self.step = 0
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        """The weights that training is for: the running mean, or the last ones where there is none."""
+        return self.mean or self.model.state_dict()
+
+    def save(self, path: Path, more: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint; the last good one stays until the new one is whole.
+
+        Args:
+            more: plain values and tensors that belong to it.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        write_whole(
+            path,
+            {
+                "step": self.step,
+                "model": self.model.state_dict(),
+                "mean": self.mean,
+                "optimiser": self.optimiser.state_dict(),
+                "torch_rng": torch.get_rng_state(),
+                "more": more or {},
+            },
+        )
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Go on from a checkpoint of `save`, and return its `more`.
+
+        Raises:
+            DataError: it is no checkpoint of this network.
+        """
+        try:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"cannot go on from {path}: {reason}; remove it to begin again") from error
+        self.step = state["step"]
+        devices = {name: value.device for name, value in self.model.state_dict().items()}
+        self.mean = {name: value.to(devices[name]) for name, value in state["mean"].items()}
+        torch.set_rng_state(state["torch_rng"])
+        more: dict[str, Any] = state.get("more", {})
+        return more
+
+    def follow(self, decay: float) -> None:
+        """Move the running mean towards the weights; young runs follow faster."""
+        if not self.mean:
+            return
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            mean = self.mean[name]
+            if mean.is_floating_point():
+                mean.lerp_(value.detach(), 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+def write_whole(path: Path, state: dict[str, Any]) -> None:
+    """A file under its name only when it is whole and on the disk.
+
+    Raises:
+        DataError: it cannot be written; what stood there stays.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # of torch's writer, where the disk is full
+        partial.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        stays = f"the last good one stays, {path}" if path.exists() else "there is none yet"
+        raise DataError(
+            f"cannot write a checkpoint: {reason} ({stays}); make space, the same command goes on"
+        ) from error

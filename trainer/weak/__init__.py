@@ -1,0 +1,1 @@
+"""Training by weakly labelled clips, as the paper does it: recipe, objective, loop, report, sweep."""
