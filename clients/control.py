@@ -31,8 +31,8 @@ def ask(
     Args:
         endpoint: what the daemon's configuration says under `control`.
         do: version, list, reload; add (source=); remove, mute, unmute (stream=); rules (stream=, label=);
-            set (stream=, label=, key=, value=).
-        timeout: seconds to wait.
+            set (stream=, label=, key=, value=); engine (engine=).
+        timeout: seconds to wait; an engine may need more.
         keys: of this client, or the file that `glatd keys add` made for it.
 
     Returns:

@@ -17,10 +17,15 @@ REQUESTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "reload": ((), "reloaded"),
     "rules": (("stream", "label"), ""),
     "set": (("stream", "label", "key", "value"), ""),
+    "engine": (("engine",), "engine"),
 }
+# Seconds until what is asked for is done at the latest; an engine is loaded and tried before it takes over.
+PATIENCE: Mapping[str, float] = {"reload": 300.0, "engine": 300.0}
+USUAL_PATIENCE = 15.0
 _NEEDED = {
     ("source",): "[NAME=]URI, for example yard=mic:USB",
     ("stream",): "the NAME of a stream; see list",
+    ("engine",): "the folder of an engine, or auto",
     ("stream", "label"): "a stream and a class or group, for example yard Dog",
     ("stream", "label", "key", "value"): "a stream, a class or group, a key and its value, for example yard Dog on 0.7",
 }
@@ -50,6 +55,8 @@ def lines(do: str, reply: Mapping[str, Any], form: str) -> Iterator[str]:
         yield json.dumps(reply, ensure_ascii=False, default=str)
     elif do == "list":
         yield from _table(reply.get("streams", []))
+    elif do == "engine":
+        yield f"{reply.get('model')} {reply.get('engine')} has taken over from {reply.get('before')}"
     elif do in ("rules", "set"):
         rest = ", ".join(f"{key} {json.dumps(value)}" for key, value in reply.items() if key not in ("stream", "label"))
         yield f"{reply.get('stream')} {reply.get('label')}: {rest}"

@@ -155,7 +155,15 @@ class Node(Header):
     uptime: float  # s
     looked: int = 0  # crops that the local stream looked at, of all streams
     known: int = 0  # crops that were chosen again, whose scores were kept
-    trouble: str = ""  # why events, or their clips, are not written down; empty when all is well
+    trouble: str = ""  # why events or clips are not written down, or an engine was refused; empty when all is well
+    swaps: int = 0  # engines that took over from the one before, since the start
+    shadow: str = ""  # content hash of the engine that looks at the same windows to be compared; "" for none
+    shadow_windows: int = 0  # that both have looked at since the shadow began
+    shadow_dropped: int = 0  # that the shadow had no time for
+    shadow_top5: float = 0.0  # share of the five highest classes that both name, 0 to 1
+    shadow_mean: float = 0.0  # difference of a score
+    shadow_max: float = 0.0  # difference of a score
+    shadow_decisions: int = 0  # windows and classes where one is above its threshold and the other below
 
 
 Message = Tags | Event | Gap | Status | Node

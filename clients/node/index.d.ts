@@ -122,6 +122,14 @@ export interface NodeStatus extends Header {
   trouble: string;
   looked: number; // crops that the local network looked at
   known: number; // crops whose scores were known already
+  swaps: number; // engines that took over from the one before
+  shadow: string; // hash of the engine that is compared with the live one; "" for none
+  shadow_windows: number; // that both have looked at
+  shadow_dropped: number; // that the shadow had no time for
+  shadow_top5: number; // share of the five highest classes that both name
+  shadow_mean: number; // difference of a score
+  shadow_max: number; // difference of a score
+  shadow_decisions: number; // windows and classes where one is above its threshold and the other below
 }
 
 export type Message = Tags | Event | Gap | Status | NodeStatus;

@@ -9,16 +9,18 @@ from glatd.cli.options import CLIENT_KEYS, FORMAT
 
 @click.command()
 @click.argument("endpoint")
-@click.argument("do", metavar="version|list|add|remove|mute|unmute|reload|rules|set")
-@click.argument("what", nargs=-1, metavar="[[NAME=]URI|NAME [LABEL [KEY VALUE]]]")
+@click.argument("do", metavar="version|list|add|remove|mute|unmute|reload|rules|set|engine")
+@click.argument("what", nargs=-1, metavar="[[NAME=]URI|NAME [LABEL [KEY VALUE]]|DIR]")
 @FORMAT
-@click.option("--timeout", type=float, default=15.0, help="Seconds to wait for the reply.", show_default=True)
+@click.option("--timeout", type=float, help="Seconds to wait for the reply.  [default: 15; 300 for reload and engine]")
 @CLIENT_KEYS
-def control(endpoint: str, do: str, what: tuple[str, ...], form: str, timeout: float, keys: Path | None) -> int:
-    """Tell the glatd whose control socket is ENDPOINT to add, remove or mute a stream, or change a rule."""
+def control(endpoint: str, do: str, what: tuple[str, ...], form: str, timeout: float | None, keys: Path | None) -> int:
+    """Tell the glatd whose control socket is ENDPOINT to change its streams, a rule or its engine."""
     from glatd.clients.control import ask
-    from glatd.clients.remote import lines, values
+    from glatd.clients.remote import PATIENCE, USUAL_PATIENCE, lines, values
 
-    reply = ask(endpoint, do, timeout=timeout, keys=keys, **values(do, *what))
+    given = values(do, *what)
+    patience = PATIENCE.get(do, USUAL_PATIENCE) if timeout is None else timeout
+    reply = ask(endpoint, do, timeout=patience, keys=keys, **given)
     click.echo("\n".join(lines(do, reply, form)))
     return 0

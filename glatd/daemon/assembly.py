@@ -27,7 +27,7 @@ from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.uri import parse_source
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import check_crops, hop_frames, silence
+from glatd.daemon.tagging import Floats, check_crops, hop_frames, silence
 from glatd.daemon.track import Track
 from glatd.daemon.worker import Worker
 from glatd.engines.choose import folders_of, load_best
@@ -118,6 +118,8 @@ class Assembly:
         self.journal: Journal | Numbering = Numbering()  # of the loop that is made from now on
         self.clips: ClipWriter | None = None  # of the events of every stream that is made from now on
         self.silence = silence(engine)
+        self.swaps = self.refusals = 0  # engines that took over since the start, and that were not let to
+        self.refused = ""  # why the engine that was asked for last is not the one that runs
         self.clock = clock or SystemClock()
         self.began = time.monotonic()
         self._ready = threading.Condition()
@@ -144,6 +146,24 @@ class Assembly:
             every_pass,
             self.journal,
         )
+
+    def rungs(self) -> tuple[Rung, ...]:
+        """What is looked at, and by and by left out under overload."""
+        settings, engine = self.settings, self.engine
+        if settings.local == "all":
+            return ladder_everywhere(hop_frames(engine, settings.hop), engine.sizes)
+        return ladder(settings.crops)
+
+    def adopt(self, engine: Engine, silent: Floats, settings: Settings) -> None:
+        """Make streams for another engine from now on. In the loop's thread."""
+        self.engine, self.silence, self.settings = engine, silent, settings
+        self.swaps += 1
+        self.refused = ""
+
+    def refuse(self, why: str) -> None:
+        """The engine that was asked for is not taken; from any thread."""
+        self.refusals += 1
+        self.refused = why
 
     def track(self, source: Source, speed: float | None, of: SourceSettings | None = None) -> Track:
         """A stream, not started; a recording runs at `speed`, None as fast as it can.
@@ -174,17 +194,11 @@ class Assembly:
         decider = make_decider(announcer, settings.events, hop)
         return Track(worker, Channel(stream, announcer), gate, decider, outlet)
 
-    def rungs(self) -> tuple[Rung, ...]:
-        """What is looked at, and by and by left out under overload."""
-        settings, engine = self.settings, self.engine
-        if settings.local == "all":
-            return ladder_everywhere(hop_frames(engine, settings.hop), engine.sizes)
-        return ladder(settings.crops)
-
     def node_status(self, loop: Loop) -> Node:
         """How the node fares."""
         live = loop.live()
         tracks = loop.tracks.values()
+        troubles = self.journal.trouble, self.clips.trouble if self.clips else "", self.refused
         late = sorted(loop.late)
         rung = loop.overload.rung
         return Node(
@@ -207,7 +221,8 @@ class Assembly:
             quiet=sum(track.counts.quiet for track in tracks),
             looked=sum(track.channel.stream.local.computed for track in tracks),
             known=sum(track.channel.stream.local.known for track in tracks),
-            trouble="; ".join(filter(None, [self.journal.trouble, self.clips.trouble if self.clips else ""])),
+            trouble="; ".join(filter(None, troubles)),
+            swaps=self.swaps,
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
         )

@@ -1,13 +1,14 @@
-"""The control socket: streams are added, removed and muted, and their rules changed, while the daemon runs.
+"""The control socket: streams come and go, rules and the engine are changed, while the daemon runs.
 
 A ROUTER in a thread of its own. A request is one msgpack map `{"v": 1, "do": NAME, ...}`, its reply
 `{"v": 1, "ok": true, ...}` or `{"v": 1, "ok": false, "error": TEXT}`; what was asked for has been done when the
-reply comes. Without keys it binds on loopback or on an ipc path that the daemon's user alone may use, and nowhere
-else; with keys a client needs the right to control.
+reply comes. One that takes long (an engine is loaded) keeps no other waiting. Without keys it binds on loopback or on
+an ipc path that the daemon's user alone may use, and nowhere else; with keys a client needs the right to control.
 """
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import msgpack
@@ -36,12 +37,14 @@ REQUESTS: Mapping[str, tuple[str, ...]] = {
     "unmute": ("stream",),
     "rules": ("stream", "label"),
     "set": ("stream", "label", "key", "value"),
+    "engine": ("engine",),
 }
 
 log = logging.getLogger("glatd.control")
 
-# Does what was asked for, in the control socket's thread; its result goes into the reply.
-Command = Callable[..., Mapping[str, Any]]
+Reply = Mapping[str, Any]
+# Does what was asked for, in the control socket's thread; its result goes into the reply. A future's, when it comes.
+Command = Callable[..., "Reply | Future[dict[str, Any]]"]
 
 
 class Control(Answering):
@@ -60,6 +63,7 @@ class Control(Answering):
     def __init__(self, endpoint: str, commands: Mapping[str, Command], access: Access = LOCAL) -> None:
         check_private(endpoint, access)
         self._commands = commands
+        self._awaited: list[tuple[list[bytes], Future[dict[str, Any]]]] = []  # who asked, and what comes of it
         purpose = Purpose("be controlled", "control", "control", LARGEST_REQUEST, WAITING, LINGER_MS)
         super().__init__("control", endpoint, purpose, access, leave=1.0)
 
@@ -67,26 +71,47 @@ class Control(Answering):
         while not self._stopped.is_set():
             if bound.socket.poll(POLL_MS) and (frames := bound.receive()):
                 self._answer(bound.socket, frames)
+            for envelope, future in [each for each in self._awaited if each[1].done()]:
+                self._awaited.remove((envelope, future))
+                _send(bound.socket, envelope, _packed(future.result))
 
     def _answer(self, router: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
         # [who] and, from a REQ socket, an empty frame; then the request.
         *envelope, payload = frames
-        try:
-            reply: dict[str, Any] = {"v": VERSION, "ok": True}
+
+        def reply() -> Reply:
             if len(envelope) not in (1, 2):
                 raise ProtocolError(f"a request of {len(envelope)} frames; send one msgpack map")
             do, values = parse_request(payload)
-            reply |= self._commands[do](*values)
-            packed: bytes = msgpack.packb(reply)
-        except GlatdError as error:
-            packed = refusal(str(error))
-        except Exception as error:  # one request must not end the others
-            log.exception("a request failed: %s", error)
-            packed = refusal(f"{type(error).__name__}: {error}; see the log of glatd")
-        try:
-            router.send_multipart([*envelope[:2], packed], zmq.DONTWAIT)
-        except zmq.ZMQError as error:
-            log.warning("a reply could not be sent: %s", error)
+            found = self._commands[do](*values)
+            if isinstance(found, Future):
+                self._awaited.append((envelope[:2], found))
+                return {}
+            return found
+
+        awaited = len(self._awaited)
+        packed = _packed(reply)
+        if len(self._awaited) == awaited:
+            _send(router, envelope[:2], packed)
+
+
+def _packed(reply: Callable[[], Reply]) -> bytes:
+    """What is sent of what comes, or of the error that comes instead."""
+    try:
+        packed: bytes = msgpack.packb({"v": VERSION, "ok": True, **reply()})
+    except GlatdError as error:
+        return refusal(str(error))
+    except Exception as error:  # one request must not end the others
+        log.exception("a request failed: %s", error)
+        return refusal(f"{type(error).__name__}: {error}; see the log of glatd")
+    return packed
+
+
+def _send(router: "zmq.Socket[bytes]", envelope: list[bytes], packed: bytes) -> None:
+    try:
+        router.send_multipart([*envelope, packed], zmq.DONTWAIT)
+    except zmq.ZMQError as error:
+        log.warning("a reply could not be sent: %s", error)
 
 
 def refusal(text: str) -> bytes:

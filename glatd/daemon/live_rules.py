@@ -61,6 +61,16 @@ class LiveRules:
         _ = new.resolved  # raises where it cannot be
         return new
 
+    def also(self, rule: RuleSettings) -> "LiveRules":
+        """A rule that was set before, for other settings or another engine.
+
+        Raises:
+            ConfigError: the engine has not what it names, or it does not go with the others.
+        """
+        new = replace(self, since=(*self.since, rule))
+        _ = new.resolved  # raises where it cannot be
+        return new
+
     def told(self, label: str) -> dict[str, Any]:
         """What a reply says of a class, or of a group and all below it.
 

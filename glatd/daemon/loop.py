@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glatd.daemon.batching import choose, sleep_until
 from glatd.daemon.clock import SystemClock
@@ -16,7 +17,7 @@ from glatd.daemon.events.rules import Rules
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.overload import Overload
 from glatd.daemon.tagging import Seen, look, make_frames
-from glatd.daemon.track import BUSY_SCORE, Track
+from glatd.daemon.track import BUSY_SCORE, Track, Turn
 from glatd.engines.engine import Engine
 from glatd.errors import ConfigError
 from glatd.messages import Event, Gap, Message
@@ -76,8 +77,7 @@ class Loop:
         self._clock = clock
         self._ready, self._patience, self._status_seconds = ready, patience, status_seconds
         self._node_status, self._every_pass = node_status, every_pass
-        # "Silence" is a class of AudioSet, and nothing that goes on.
-        self._sounds = np.array([label.name != "Silence" for label in engine.manifest.labels])
+        self._sounds = sounds(engine)
         self._stop = threading.Event()
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._looked = self._told = 0.0  # monotonic s
@@ -140,6 +140,33 @@ class Loop:
         track = self.track(name)
         self.tell_events(track.change(rules))
         return track
+
+    def turn(self, engine: Engine, turned: Callable[[Track], Turn]) -> None:
+        """Look by another engine from now on, between two hops. In the loop's thread (`ask`).
+
+        What is due is looked at by the former one first. Whatever is raised here, that one stays.
+
+        Args:
+            turned: what a stream goes on with; changes nothing of it.
+
+        Raises:
+            ConfigError: the loop ends.
+        """
+        if self.stopping:
+            raise ConfigError("glatd ends; the engine stays as it is")
+        self._work(self.live(), patience=0.0)
+        live = self.live()
+        turns = [turned(track) for track in live]
+        for turn in turns:  # one by one: the frames of a window of each, before they are put into the rings, are 0.5 MB
+            make_frames(engine, [turn.stream])
+        self.engine, self._sounds = engine, sounds(engine)
+        for track, turn in zip(live, turns, strict=True):
+            self.tell_events(track.turn(turn))
+            self.tell(track.status(time.time()))
+
+    def tell_node(self) -> None:
+        """Tell how the node fares, before it is time. In the loop's thread (`ask`)."""
+        self._tell_node()
 
     def run(self) -> None:
         """Start the sources and stay until the end."""
@@ -204,8 +231,13 @@ class Loop:
             if has_come and track.announcer.state != "live":
                 self._check(track)
 
-    def _work(self, live: Sequence[Track]) -> None:
-        """Feed and look until every stream needs more audio or waits for companions; then close those that ended."""
+    def _work(self, live: Sequence[Track], patience: float | None = None) -> None:
+        """Feed and look until every stream needs more audio or waits for companions; then close those that ended.
+
+        Args:
+            patience: seconds that a window may wait for companions; that of the loop when None.
+        """
+        patience = self._patience if patience is None else patience
         while not self._stop.is_set():
             free = [track for track in live if track.due is None]
             fed = [track.channel.feed(functools.partial(self._tell_gap, track)) for track in free]
@@ -218,19 +250,19 @@ class Loop:
                     message, events = quiet
                     self.tell(message)
                     self.tell_events(events)
-            if not self._look(live) and not any(fed):
+            if not self._look(live, patience) and not any(fed):
                 break
         for track in live:
             track.hint()
             if track.channel.stream.finished and track.due is None and not self._stop.is_set():
                 self._end(track)
 
-    def _look(self, live: Sequence[Track]) -> bool:
+    def _look(self, live: Sequence[Track], patience: float) -> bool:
         """Look at one batch of the windows that are due, if it is time; whether it was."""
         due = [track.due for track in live if track.due is not None]
-        others = sum(track.due is None and track.may_join(self._patience) for track in live)
+        others = sum(track.due is None and track.may_join(patience) for track in live)
         began = time.monotonic()
-        batch = choose(due, began, self._patience, others, self.engine.most_windows, self.engine.lanes.beside)
+        batch = choose(due, began, patience, others, self.engine.most_windows, self.engine.lanes.beside)
         if not batch:
             return False
         pairs = [(item.of.channel.stream, item.window) for item in batch]
@@ -323,3 +355,8 @@ class Loop:
         until = time.monotonic() + STOP_SECONDS
         for track in live:
             track.worker.join(max(0.0, until - time.monotonic()))
+
+
+def sounds(engine: Engine) -> NDArray[np.bool_]:
+    """[C] whether a class is something that may go on; "Silence" is one of AudioSet's."""
+    return np.array([label.name != "Silence" for label in engine.manifest.labels])

@@ -1,22 +1,26 @@
-"""Streams that come and go while the daemon runs: by the control socket, or as its configuration is read again."""
+"""A daemon that runs is told otherwise: by the control socket, or as its configuration is read again."""
 
-import dataclasses
 import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import glatd
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.control import Command
 from glatd.daemon.live_rules import LiveRules
 from glatd.daemon.loop import Loop
-from glatd.daemon.reload import named, plan
+from glatd.daemon.reload import WITH_THE_ENGINE, named, plan
+from glatd.daemon.rulebook import RuleBook
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.sources.uri import parse_source
+from glatd.daemon.swap import Swapper
 from glatd.daemon.systemd import Notifier
 from glatd.daemon.track import Track
 from glatd.errors import ConfigError, GlatdError
@@ -31,30 +35,27 @@ log = logging.getLogger("glatd")
 
 
 class Manager:
-    """Adds, removes and mutes streams of a loop; from any thread but the loop's, one request at a time.
+    """Adds, removes and mutes streams of a loop, changes rules, and has the engine changed.
+
+    From any thread but the loop's, one request at a time.
 
     Args:
-        make_track: a stream that is not started, of a source and its settings; called in the loop's thread.
-        settings: what the loop was started with.
+        assembly: makes streams; has the settings that hold now.
         read: reads the configuration again; None where there is no file.
     """
 
-    def __init__(
-        self,
-        loop: Loop,
-        make_track: Callable[[Source, SourceSettings], Track],
-        settings: Settings,
-        read: Callable[[], Settings] | None,
-    ) -> None:
-        self._loop, self._make_track, self._settings, self._read = loop, make_track, settings, read
+    def __init__(self, assembly: Assembly, loop: Loop, read: Callable[[], Settings] | None) -> None:
+        self._assembly, self._loop, self._read = assembly, loop, read
+        self._source = assembly.settings.source  # as the file had it last
         self._lock = threading.Lock()
-        self._live: dict[str, tuple[Track, LiveRules]] = {}  # by stream, where rules were changed
+        self._book = RuleBook(assembly.settings.events)
+        self._swapper = Swapper(assembly, loop, self._book, self._lock)
 
     @property
     def commands(self) -> Mapping[str, Command]:
         """For the control socket."""
         return {
-            "version": lambda: {"glatd": glatd.__version__, "node": self._settings.node_name},
+            "version": lambda: {"glatd": glatd.__version__, "node": self._assembly.settings.node_name},
             "list": self.streams,
             "add": self.add,
             "remove": self.remove,
@@ -63,6 +64,7 @@ class Manager:
             "reload": self.reload,
             "rules": self.rules,
             "set": self.set_rule,
+            "engine": self._swapper.to,
         }
 
     def streams(self) -> dict[str, Any]:
@@ -109,7 +111,7 @@ class Manager:
             ConfigError: there is no such stream, or no such class.
         """
         with self._lock:
-            return self._live_rules(name).told(label)
+            return self._book.of(self._track(name)).told(label)
 
     def set_rule(self, name: str, label: str, key: str, value: str) -> dict[str, Any]:
         """Change one key of the rules for a class or group on a stream, until glatd ends or the stream is removed.
@@ -118,10 +120,10 @@ class Manager:
             ConfigError: there is no such stream or class, or what is no rule.
         """
         with self._lock:
-            rules = self._live_rules(name).with_one(label, key, value)
-            self._live[name] = self._in_loop(lambda: self._loop.change(name, rules.resolved)), rules
+            rules = self._book.of(self._track(name)).with_one(label, key, value)
+            self._book.keep(self._in_loop(lambda: self._loop.change(name, rules.resolved)), rules)
         log.info("%s: %s of %s is %s from now on", name, key, label, value, extra={"stream": name})
-        if self._settings.record:
+        if self._assembly.settings.record:
             log.warning("the recording has the rules of the configuration: its replay will not know of this one")
         return rules.told(label)
 
@@ -132,21 +134,23 @@ class Manager:
             ConfigError: there is no such stream.
         """
         with self._lock:
-            return self._live_rules(name)
+            return self._book.of(self._track(name))
 
-    def reload(self) -> dict[str, Any]:
-        """Read the configuration again, and do what it says of the sources; the others are not disturbed.
+    def reload(self) -> "Future[dict[str, Any]]":
+        """Read the configuration again, and do what it says of the sources, the engine and events.
+
+        Streams whose source is the same are not disturbed, whatever happens to the engine.
 
         Raises:
             ConfigError: it cannot be read, and everything stays as it is; or a stream could not be added, and
-                the others were.
+                all else was done. What becomes of the engine is in the future.
         """
         if self._read is None:
             raise ConfigError("there is no configuration to read again; start glatd with --config")
         with self._lock:
             try:
                 new = self._read()
-                steps = plan(self._settings, new)
+                steps = plan(replace(self._assembly.settings, source=self._source), new)
             except GlatdError as error:
                 log.error("the configuration stays as it was: %s", error)
                 raise
@@ -157,16 +161,17 @@ class Manager:
             # Whoever removed a stream by the control socket gets it back: the file wins.
             lost = [one for name, one in named(new.source).items() if name in steps.kept and name not in running]
             errors = [text for one in [*lost, *steps.added] if (text := self._try_start(one))]
-            self._settings = dataclasses.replace(self._settings, source=new.source)
+            self._source = new.source
         log.info("configuration read again: %s", steps.text)
         if steps.needs_restart:
             log.warning("these settings need a restart to change: %s", ", ".join(steps.needs_restart))
+        restart = [f"needs a restart: {', '.join(steps.needs_restart)}"] if steps.needs_restart else []
+        now = self._assembly.settings
+        wanted = replace(now, **{name: getattr(new, name) for name in WITH_THE_ENGINE})
+        done = self._swapper.follow(wanted, {"sources": steps.text, "needs_restart": restart})
         if errors:
             raise ConfigError("; ".join(errors))
-        return {
-            "sources": steps.text,
-            "needs_restart": [f"needs a restart: {', '.join(steps.needs_restart)}"] if steps.needs_restart else [],
-        }
+        return done
 
     def follow(self, asked: threading.Event, notifier: Notifier) -> None:
         """Reload whenever `asked` is set, as a signal handler does; for a thread of its own, which never ends."""
@@ -179,7 +184,7 @@ class Manager:
                 return
             notifier.reloading()
             try:
-                self.reload()
+                self.reload().result()
             except GlatdError as error:
                 log.error("reload: %s", error)
             except Exception:  # the next signal must find this thread
@@ -198,19 +203,14 @@ class Manager:
         """In the loop's thread."""
         if not source.named:
             source.name = free_name(source.name, self._loop.tracks)
-        self._loop.add(self._make_track(source, of))
+        self._loop.add(self._assembly.track(source, 1.0, of))
 
-    def _live_rules(self, name: str) -> LiveRules:
-        track = self._in_loop(lambda: self._loop.track(name))
-        of, rules = self._live.get(name, (None, None))
-        if of is track and rules is not None:
-            return rules
-        manifest, hop = track.announcer.manifest, track.channel.stream.hop * track.channel.stream.sizes.hop
-        return LiveRules(self._settings.events, manifest.labels, manifest.geometry, hop, name)
+    def _track(self, name: str) -> Track:
+        return self._in_loop(lambda: self._loop.track(name))
 
     def _end(self, name: str) -> None:
         self._in_loop(lambda: self._ask_to_end(name))
-        self._live.pop(name, None)
+        self._book.forget(name)
         until = time.monotonic() + LEAVE_SECONDS
         while self._in_loop(lambda: name in self._loop.tracks):
             if time.monotonic() > until:

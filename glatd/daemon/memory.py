@@ -5,7 +5,9 @@ A daemon of 16 streams has forty threads, most of which wait: its arenas alone g
 test). Two are enough, since what is large lives in rings that are made once.
 """
 
+import contextlib
 import ctypes
+import gc
 import os
 
 ARENAS = 2
@@ -23,3 +25,10 @@ def few_arenas() -> bool:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS))
     except (AttributeError, OSError):
         return False
+
+
+def give_back() -> None:
+    """What was freed goes back to the system: an engine that was let go lies in pieces of its arenas otherwise."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)

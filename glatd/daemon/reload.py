@@ -1,4 +1,4 @@
-"""What changes when a configuration is read again while the daemon runs: sources, and nothing else."""
+"""What changes when a configuration is read again while the daemon runs: sources, the engine, and rules of events."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import unique_names
 from glatd.daemon.sources.uri import parse_source
 
+WITH_THE_ENGINE = ("engine", "engines", "threads", "events")  # what a `Swapper` changes
 # What follows the file at once; everything else is built into what runs.
-LIVE = frozenset({"source"})
+LIVE = frozenset({"source", *WITH_THE_ENGINE})
 
 
 @dataclass(frozen=True, slots=True)

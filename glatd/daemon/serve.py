@@ -90,7 +90,7 @@ def make_metrics(assembly: Assembly, loop: Loop, publisher: Publisher | None) ->
     except ModuleNotFoundError as error:
         raise ConfigError(f"metrics need {error.name}; pip install 'glatd[metrics]'") from error
     subscriptions = (lambda: publisher.subscriptions) if publisher is not None else lambda: 0
-    return serve_metrics(assembly.settings, loop, assembly.node_status, subscriptions, assembly.journal)
+    return serve_metrics(assembly, loop, subscriptions)
 
 
 def make_dashboard(assembly: Assembly, loop: Loop, manager: Manager) -> "Dashboard":
@@ -174,7 +174,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         stop_on_signals(loop.stop)
         if stopped.is_set():
             loop.stop()
-        manager = Manager(loop, lambda source, of: assembly.track(source, 1.0, of), settings, read)
+        manager = Manager(assembly, loop, read)
         if settings.control:
             closing_down.enter_context(closing(Control(settings.control, manager.commands, access)))
         if read is not None:
@@ -186,6 +186,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             tellers.append(dashboard.feed)
 
         warm_up(loop, engine.warm_up(FRONTEND_ROWS, settings.crops))
+        del engine  # another may take over, and nobody is to hold this one then
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)

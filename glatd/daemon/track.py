@@ -3,6 +3,7 @@
 import math
 import time
 import zlib
+from dataclasses import dataclass
 
 from glatd.daemon.announce import Announcer, Counts
 from glatd.daemon.batching import Due
@@ -13,14 +14,28 @@ from glatd.daemon.gate import LevelGate, loudest
 from glatd.daemon.outage import Outage, Outages
 from glatd.daemon.overload import Rung
 from glatd.daemon.privacy.outlet import Outlet
+from glatd.daemon.privacy.settings import BlankSettings, ClipSettings
+from glatd.daemon.stream import Stream
 from glatd.daemon.tagging import Seen
 from glatd.daemon.worker import Worker
+from glatd.engines.manifest import Manifest
 from glatd.messages import Event, Gap, Status, Tags
 
 STALL_SECONDS = 2.0  # without a block, beside what the source's jitter explains
 BUSY_SCORE = 0.3  # of any class in the last window that was looked at: an event may be in progress
 LEAVE_SECONDS = 2.0  # for a source that was asked to end; after that it is left behind
 DEAD = "dead"  # how the finding of digital silence begins
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a stream goes on with behind another engine: made beside the stream, of which nothing changes by that."""
+
+    manifest: Manifest
+    stream: Stream  # as of `Stream.turned`
+    gate: LevelGate  # of a stream that begins
+    rules: Rules
+    kept: tuple[ClipSettings, BlankSettings]
 
 
 class Track:
@@ -47,7 +62,7 @@ class Track:
         # Which one of every few hops is looked at under overload: if all streams took the same one, it would be as
         # crowded as before.
         self._turn = zlib.crc32(self.name.encode())
-        self._outages = Outages(worker.source.outages())  # of the run that was recorded
+        self._outages = Outages(worker.source.recorded_outages())  # of the run that was recorded
         self.counts = Counts()
         self.due: Due[Track] | None = None
         self.busy = False  # whether the last look found something that may go on
@@ -133,6 +148,18 @@ class Track:
             self.decider = Decider(self.announcer, rules)
             return []
         return self._outlet.ended(self.decider.change(rules))
+
+    def turn(self, turn: Turn) -> list[Event]:
+        """Go on behind another engine; the events that end with it. No window may be due."""
+        events = [] if self.decider is None else self._outlet.ended(self.decider.turn(turn.manifest, turn.rules))
+        self.announcer.manifest = turn.manifest
+        self._outlet.turn(turn.stream, turn.manifest, turn.kept)
+        self.channel.stream = turn.stream
+        if self.decider is None and turn.rules.any:
+            self.decider = Decider(self.announcer, turn.rules)
+        if turn.gate.hops != self._gate.hops:
+            self._gate = turn.gate
+        return events
 
     def lost(self) -> list[Event]:
         """Events that end because nothing is heard for longer than they hold."""

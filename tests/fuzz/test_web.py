@@ -181,7 +181,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     assembly = Assembly(settings, load_engine())
     loop = assembly.loop([], [], live=True, every_pass=lambda: dashboard.feed.look())
     loop.stays = True
-    manager = Manager(loop, lambda source, of: assembly.track(source, 1.0, of), settings, None)
+    manager = Manager(assembly, loop, None)
     with closing(Dashboard(assembly, loop, manager)) as dashboard:
         thread = threading.Thread(target=loop.run)
         thread.start()

@@ -49,9 +49,14 @@ export const TYPES = {
     keys: {
       ...HEADER, engine: "str", streams: "int", live: "int", windows: "int", late_ms: "float", policy: "str",
       level: "int", steps: "int", crops: "int", hops: "int", skipped: "int", dropped: "int", quiet: "int",
-      memory_mb: "float", uptime: "float", trouble: "str", looked: "int", known: "int",
+      memory_mb: "float", uptime: "float", trouble: "str", looked: "int", known: "int", swaps: "int",
+      shadow: "str", shadow_windows: "int", shadow_dropped: "int", shadow_top5: "float", shadow_mean: "float",
+      shadow_max: "float", shadow_decisions: "int",
     },
-    absent: { trouble: "", looked: 0, known: 0 },
+    absent: {
+      trouble: "", looked: 0, known: 0, swaps: 0, shadow: "", shadow_windows: 0, shadow_dropped: 0, shadow_top5: 0,
+      shadow_mean: 0, shadow_max: 0, shadow_decisions: 0,
+    },
   },
 };
 

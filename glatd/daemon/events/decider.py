@@ -13,6 +13,7 @@ from glatd.daemon.events.rules import Rules, resolve
 from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.stream import AFRESH_SECONDS, Window
 from glatd.daemon.tagging import Seen
+from glatd.engines.manifest import Manifest
 from glatd.messages import Event
 
 IDLE = State()
@@ -96,6 +97,33 @@ class Decider:
         """Decide by other rules from now on. What goes on does so, but for events that are told no more: they end."""
         self._rules = rules
         return self._close([index for index in self._open if rules.on[index] > 1], "muted", self._end)
+
+    def turn(self, manifest: Manifest, rules: Rules) -> list[Event]:
+        """Decide on what another engine says from now on; call before the announcer speaks for it.
+
+        A class is the same where its name and its mid are. Its event goes on; of others, events end.
+
+        Args:
+            manifest: of the engine; of the same rate.
+            rules: for its classes.
+        """
+        places = {label: index for index, label in enumerate(manifest.labels)}
+        known = {index: places[label] for index, label in enumerate(self._announcer.manifest.labels) if label in places}
+        unknown = [index for index in self._open if index not in known]
+        events = self._close(unknown, "the engine was changed, and the new one has no such class", self._end)
+        muted = [index for index in self._open if rules.on[known[index]] > 1]
+        events += self._close(muted, "muted", self._end)
+        # A piece is numbered by its place, and as long as an output frame.
+        same_pieces = rules.of[0].piece == self._rules.of[0].piece
+        self._states = {
+            known[index]: state if same_pieces else state._replace(pieces=())
+            for index, state in self._states.items()
+            if index in known
+        }
+        self._open = {known[index] for index in self._open}
+        self._ids = {known[index]: identity for index, identity in self._ids.items() if index in known}
+        self._rules, self._sizes, self._loudness = rules, manifest.geometry, Loudness()
+        return events
 
     @property
     def rules(self) -> Rules:

@@ -9,8 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from glatd.daemon.journal.journal import Journal
-from glatd.daemon.journal.numbering import Numbering
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.loop import Loop
 from glatd.engines.manifest import Manifest
 from glatd.messages import Node, Status
@@ -24,6 +23,8 @@ class Snapshot:
     """The daemon at one moment."""
 
     node: Node
+    manifest: Manifest  # of the engine
+    refused: int  # engines that were asked for and not taken
     streams: tuple[Status, ...]
     waiting: tuple[float, ...]  # s of audio that wait for the loop, by stream
     crops: tuple[tuple[int, int], ...]  # looked at and known, by stream
@@ -32,16 +33,13 @@ class Snapshot:
     unwritten: int  # events that wait in memory for a disk
 
 
-def take(
-    loop: Loop,
-    node_status: Callable[[Loop], Node],
-    subscriptions: Callable[[], int],
-    journal: Journal | Numbering,
-) -> Snapshot:
+def take(loop: Loop, assembly: Assembly, subscriptions: Callable[[], int]) -> Snapshot:
     """In the loop's thread."""
-    now, tracks = time.time(), loop.live()
+    now, tracks, journal = time.time(), loop.live(), assembly.journal
     return Snapshot(
-        node_status(loop),
+        assembly.node_status(loop),
+        loop.engine.manifest,
+        assembly.refusals,
         tuple(track.status(now) for track in tracks),
         tuple(track.worker.waiting + track.channel.pending / track.channel.stream.sizes.rate for track in tracks),
         tuple((track.channel.stream.local.computed, track.channel.stream.local.known) for track in tracks),
@@ -56,12 +54,11 @@ class LoopCollector(Collector):
 
     Args:
         ask: has a snapshot taken in the loop's thread.
-        manifest: of the engine.
         version: of glatd.
     """
 
-    def __init__(self, ask: Callable[[], "Future[Snapshot]"], manifest: Manifest, version: str) -> None:
-        self._ask, self._manifest, self._version = ask, manifest, version
+    def __init__(self, ask: Callable[[], "Future[Snapshot]"], version: str) -> None:
+        self._ask, self._version = ask, version
 
     def describe(self) -> list[Metric]:
         """Nothing is asked when it is registered: the loop does not run yet."""
@@ -74,11 +71,11 @@ class LoopCollector(Collector):
             TimeoutError: the loop does not answer.
         """
         snapshot = self._ask().result(PATIENCE_S)
-        runtime = self._manifest.runtime
+        manifest, runtime = snapshot.manifest, snapshot.manifest.runtime
         build = {
             "version": self._version,
-            "engine": self._manifest.hash,
-            "model": self._manifest.model,
+            "engine": manifest.hash,
+            "model": manifest.model,
             "target": runtime.target,
             "precision": runtime.precision,
         }
@@ -95,9 +92,11 @@ def _of_node(snapshot: Snapshot) -> Iterator[Metric]:
         ("glatd_crops_per_window", "Crops that a window gets at most.", node.crops),
         ("glatd_subscriptions", "Topics that somebody has subscribed to.", snapshot.subscriptions),
         ("glatd_journal_unwritten_events", "Events in memory that could not be written yet.", snapshot.unwritten),
-        ("glatd_trouble", "1 while something cannot be written: the journal, clips.", int(bool(node.trouble))),
+        ("glatd_trouble", "1 while a journal or clip cannot be written, or an engine was refused.", bool(node.trouble)),
     ):
         yield GaugeMetricFamily(name, text, value)
+    yield CounterMetricFamily("glatd_engine_swaps", "Engines that took over from the one before.", node.swaps)
+    yield CounterMetricFamily("glatd_engine_refusals", "Engines that were asked for and refused.", snapshot.refused)
     yield CounterMetricFamily("glatd_overload_steps", "Steps of the overload policy.", node.steps)
     yield CounterMetricFamily("glatd_journal_events", "Offsets given out, over all runs of the node.", snapshot.journal)
 

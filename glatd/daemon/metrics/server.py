@@ -25,7 +25,7 @@ class MetricsServer:
     Args:
         endpoint: `http://HOST:PORT`; port 0 takes a free one.
         registry: what `/metrics` tells.
-        answers: waits until the loop answers, TimeoutError if it does not.
+        answers: waits until the loop answers, TimeoutError if it does not; what is not as it should be, in words.
         ready: whether the engine is warm and the loop runs.
         insecure: whether other machines may be let in.
 
@@ -37,7 +37,7 @@ class MetricsServer:
         self,
         endpoint: str,
         registry: CollectorRegistry,
-        answers: Callable[[float], object],
+        answers: Callable[[float], str],
         ready: Callable[[], bool],
         insecure: bool = False,
     ) -> None:
@@ -59,9 +59,11 @@ class MetricsServer:
                         encode, kind = choose_encoder(self.headers.get("Accept", ""))
                         self.say(200, kind, encode(registry))
                         return
-                    answers(PATIENCE_S)
+                    trouble = answers(PATIENCE_S)
                     good = page()
-                    self.say(200 if good else 503, TEXT, b"ok\n" if good else b"starting\n")
+                    # Whoever starts it again for that would lose what it still does.
+                    told = f"ok, but {trouble}\n" if trouble else "ok\n"
+                    self.say(200 if good else 503, TEXT, told.encode() if good else b"starting\n")
                 except TimeoutError:
                     self.say(503, TEXT, b"the loop does not answer\n")
 

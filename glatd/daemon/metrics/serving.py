@@ -5,24 +5,15 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 import glatd
-from glatd.daemon.journal.journal import Journal
-from glatd.daemon.journal.numbering import Numbering
+from glatd.daemon.assembly import Assembly
 from glatd.daemon.loop import Loop
 from glatd.daemon.metrics.collect import LoopCollector, take
 from glatd.daemon.metrics.gpu import GpuCollector, open_nvml
 from glatd.daemon.metrics.meter import Meter
 from glatd.daemon.metrics.server import MetricsServer
-from glatd.daemon.settings import Settings
-from glatd.messages import Node
 
 
-def serve_metrics(
-    settings: Settings,
-    loop: Loop,
-    node_status: Callable[[Loop], Node],
-    subscriptions: Callable[[], int],
-    journal: Journal | Numbering,
-) -> MetricsServer:
+def serve_metrics(assembly: Assembly, loop: Loop, subscriptions: Callable[[], int]) -> MetricsServer:
     """Serve what a loop does, from before it runs.
 
     Raises:
@@ -36,17 +27,11 @@ def serve_metrics(
     PlatformCollector(registry=registry)
     if (nvml := open_nvml()) is not None:
         registry.register(GpuCollector(nvml))
-    registry.register(
-        LoopCollector(
-            lambda: loop.ask(lambda: take(loop, node_status, subscriptions, journal)),
-            loop.engine.manifest,
-            glatd.__version__,
-        )
-    )
+    registry.register(LoopCollector(lambda: loop.ask(lambda: take(loop, assembly, subscriptions)), glatd.__version__))
     return MetricsServer(
-        settings.metrics,
+        assembly.settings.metrics,
         registry,
-        lambda seconds: loop.ask(lambda: None).result(seconds),
+        lambda seconds: loop.ask(lambda: assembly.node_status(loop).trouble).result(seconds),
         lambda: loop.warm,
-        settings.insecure,
+        assembly.settings.insecure,
     )

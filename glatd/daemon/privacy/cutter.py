@@ -89,14 +89,19 @@ class Cutter:
     """
 
     def __init__(self, stream: Stream, clips: Clips, cut: Cut, veil: Veil | None) -> None:
-        self._stream, self._clips, self._cut, self._veil = stream, clips, cut, veil
+        self._clips, self._veil = clips, veil
         self._open: dict[str, Clip] = {}
         self._end = 0  # sample, of the last window
+        self._named: set[str] = set()  # events that go on and have a clip, complete or not
+        self.turn(stream, cut)
+
+    def turn(self, stream: Stream, cut: Cut) -> None:
+        """Cut from this ring from now on; clips that have begun go on."""
+        self._stream, self._cut = stream, cut
         # While an event goes on its end may be seconds ago, and is told later; the ring must hold the rest until then.
         sizes = stream.sizes
         spare = sizes.hop * (sizes.window - 2 * stream.hop)
         self._behind = max(0, min(round(LAG_SECONDS * sizes.rate), spare))
-        self._named: set[str] = set()  # events that go on and have a clip, complete or not
 
     def told(self, events: Sequence[Event]) -> list[Event]:
         """Begin, end and remove clips; the events, with the names of their clips in the evidence."""

@@ -33,6 +33,19 @@ class Outlet:
     ) -> None:
         self._stream, self._cutter, self._veil, self._withheld = stream, cutter, veil, withheld
 
+    def turn(self, stream: Stream, manifest: Manifest, settings: tuple[ClipSettings, BlankSettings]) -> None:
+        """Go on with the stream behind another engine.
+
+        Raises:
+            ConfigError: labels that the engine has not; nothing has changed then.
+        """
+        cut, rule = make_cut(settings[0], manifest), make_rule(settings[1], manifest) if self._veil else None
+        self._stream = stream
+        if self._cutter is not None:
+            self._cutter.turn(stream, cut)
+        if self._veil is not None and rule is not None:
+            self._veil.turn(rule, manifest.geometry)
+
     def looked(self, seen: Seen, events: list[Event]) -> list[Event]:
         """A look, and the events that it brought; these with the names of their clips."""
         if self._veil is not None:
@@ -96,22 +109,34 @@ def make_outlet(
         ConfigError: labels that the engine has not.
     """
     kept, blank = settings
-    rate, labels = manifest.geometry.rate, manifest.labels
     veil = None
     if is_veiled(name, blank) and (clips is not None or recording is not None):
-        rule = Blank(classes(blank.labels, labels, "blank.labels"), blank.threshold, round(blank.margin * rate))
-        veil = Veil(rule, manifest.geometry)
+        veil = Veil(make_rule(blank, manifest), manifest.geometry)
     cutter = None
     if clips is not None and _named(name, kept.streams):
-        cut = Cut(
-            kept_mids(kept, labels),
-            round(kept.pre_roll * rate),
-            round(kept.post_roll * rate),
-            round(kept.longest * rate),
-        )
-        cutter = Cutter(stream, clips, cut, veil)
-    withheld = Withheld(recording, rate) if recording is not None and veil is not None else None
+        cutter = Cutter(stream, clips, make_cut(kept, manifest), veil)
+    withheld = Withheld(recording, manifest.geometry.rate) if recording is not None and veil is not None else None
     return Outlet(stream, cutter, veil, withheld), withheld or recording
+
+
+def make_cut(kept: ClipSettings, manifest: Manifest) -> Cut:
+    """What is kept of which events.
+
+    Raises:
+        ConfigError: labels that the engine has not.
+    """
+    rolls = (round(seconds * manifest.geometry.rate) for seconds in (kept.pre_roll, kept.post_roll, kept.longest))
+    return Cut(kept_mids(kept, manifest.labels), *rolls)
+
+
+def make_rule(blank: BlankSettings, manifest: Manifest) -> Blank:
+    """What is speech.
+
+    Raises:
+        ConfigError: labels that the engine has not.
+    """
+    found = classes(blank.labels, manifest.labels, "blank.labels")
+    return Blank(found, blank.threshold, round(blank.margin * manifest.geometry.rate))
 
 
 def check_labels(kept: ClipSettings, blank: BlankSettings, labels: Sequence[LabelEntry]) -> None:

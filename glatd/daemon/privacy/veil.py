@@ -60,6 +60,10 @@ class Veil:
         self._end = 0  # sample, of the last window, looked at or not
         self._oldest = -EVER  # sample before which everything is forgotten
 
+    def turn(self, rule: Blank, sizes: Geometry) -> None:
+        """Judge by another engine's looks from now on; what was heard and settled stays so."""
+        self._rule, self._sizes, self._classes = rule, sizes, np.array(rule.classes)
+
     def looked(self, seen: Seen) -> None:
         """Take a look."""
         window = seen.window

@@ -115,6 +115,8 @@ class ReloadReply:
     ok: Literal[True]  # done
     sources: str  # what became of them
     needs_restart: tuple[str, ...]  # what changed and is not heeded yet
+    engine: str = ABSENT  # the one that took over; absent where it is the same
+    events: str = ABSENT  # that their rules changed; absent where they did not
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,16 @@ class RuleReply:
     publish: bool  # whether its events are told
     on: float  # score from which it is heard
     off: float  # score below which it ends
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReply:
+    """To `engine`."""
+
+    ok: Literal[True]  # it has taken over
+    engine: str  # content hash
+    model: str  # its name
+    before: str  # content hash of the one that ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +155,21 @@ class AudioHeader:
 DOES: Mapping[str, str] = {
     "version": "Which glatd this is.",
     "list": "How every stream fares.",
-    "reload": "Read the configuration again, and do what it says of the sources.",
+    "reload": "Read the configuration again, and do what it says of the sources, the engine and events.",
     "add": "Start a stream.",
     "remove": "End a stream.",
     "mute": "Throw the audio of a stream away as it comes.",
     "unmute": "Take the audio of a stream again.",
     "rules": "What holds now for a class or group on a stream.",
     "set": "Change a rule of a class or group on a stream, until glatd ends or the stream is removed.",
+    "engine": "Have another engine take over between two hops, once it was loaded and tried.",
 }
 VALUES: Mapping[str, str] = {
     "source": "[NAME=]URI",
     "stream": "the name of a stream",
     "label": "a class or group of AudioSet's ontology",
     "key": "of a rule, as in the configuration",
+    "engine": "folder of an engine, or auto",
     "value": "as it would stand in the configuration: 0.7, false, [3, 60]",
 }
-REPLIES = (VersionReply, ListReply, StreamReply, ReloadReply, RuleReply, ControlRefusal)
+REPLIES = (VersionReply, ListReply, StreamReply, ReloadReply, RuleReply, EngineReply, ControlRefusal)
