@@ -8,6 +8,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+from glatd.engines.bench_work import write_work
 from glatd.engines.engine import Graph
 from glatd.engines.manifest import Manifest, Profile, Runtime
 from glatd.engines.targets.cuda_gpu import Gpu, find_gpu
@@ -49,6 +50,7 @@ class TensorRT:
             except EngineError as error:
                 raise EngineError(f"{path}: {error}") from error
             (order.work / f"{name}{SUFFIX}").write_bytes(data)
+        write_work(order.work, {name: order.bundle / f"{name}.onnx" for name in order.inputs})
 
     def obstacle(self, manifest: Manifest) -> str:
         runtime, wanted = manifest.runtime, manifest.runtime.built_for

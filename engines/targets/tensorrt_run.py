@@ -44,13 +44,22 @@ class GpuGraph:
         name: of its file, for messages.
         plan: the `ICudaEngine`.
         inputs: shape of a row of each input.
+        sizes: of batches that are recorded; by default those of `batch_sizes`.
 
     Raises:
         EngineError: it was compiled for other shapes, or the GPU has no room.
     """
 
     def __init__(
-        self, library: Library, device: Device, name: str, plan: Any, inputs: Shapes, batches: Batches, scratch: Scratch
+        self,
+        library: Library,
+        device: Device,
+        name: str,
+        plan: Any,
+        inputs: Shapes,
+        batches: Batches,
+        scratch: Scratch,
+        sizes: Sequence[int] = (),
     ) -> None:
         self._library, self._device, self._name, self._plan = library, device, name, plan
         self._rows, self._most, self._scratch = inputs, batches.most, scratch
@@ -65,7 +74,7 @@ class GpuGraph:
         kinds = {one: np.dtype(trt.nptype(plan.get_tensor_dtype(one))) for one in names}
         self._host = {one: Pinned(device, (batches.most, *shapes[one][1:]), kinds[one]) for one in names}
         self._gpu = {one: Memory(device, self._host[one].array.nbytes) for one in names}
-        self._steps = {size: self._prepared(size) for size in batch_sizes(batches)}
+        self._steps = {size: self._prepared(size) for size in sizes or batch_sizes(batches)}
         self._last: NDArray[Any] | None = None  # what the GPU's first input buffer holds
 
     def __call__(self, *arrays: Floats) -> tuple[NDArray[np.generic], ...]:
@@ -102,6 +111,11 @@ class GpuGraph:
             self._device.within(to + number * piece, source + row * row_bytes + first * frame_bytes, piece)
         self._last = None
         return self._finish(len(places))
+
+    def again(self) -> None:
+        """Run the largest batch on what its inputs hold on the GPU, for a measurement without the copies there."""
+        self._steps[max(self._steps)]()
+        self._device.wait()
 
     def _part(self, arrays: list[Floats]) -> tuple[NDArray[np.generic], ...]:
         count = len(arrays[0])

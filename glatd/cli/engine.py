@@ -4,12 +4,16 @@ from pathlib import Path
 
 import click
 
+from glatd.cli.engine_bench import bench
 from glatd.cli.options import PATH
 
 
 @click.group(no_args_is_help=False)
 def engine() -> None:
     """Compile a weights bundle, and look at what was compiled."""
+
+
+engine.add_command(bench)
 
 
 @engine.command()

@@ -70,7 +70,7 @@ def test_every_precision_builds(bundle: Path, engine: Path, tmp_path: Path) -> N
         manifest = read_manifest(folder)
         check_files(folder, manifest)
         names = {"frontend.engine", "global.engine", "local.engine", "probe.npz"}
-        assert {entry.name for entry in manifest.files} == names
+        assert {entry.name for entry in manifest.files} >= names
         assert all((folder / name).stat().st_size > 1000 for name in names if name.endswith(".engine"))
 
 
