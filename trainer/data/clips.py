@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -17,6 +18,8 @@ from glatd.trainer.data.labels import Labels
 from glatd.trainer.data.listing import Listed, read_listing
 from glatd.trainer.data.pack import FULL_SCALE, RATE, SUFFIXES, fitted, open_pack, read_head
 from glatd.trainer.data.vocabulary import Vocabulary
+
+MOST_OPEN = 64  # packs, in a process
 
 
 class Clips(ABC):
@@ -77,18 +80,41 @@ def decode(path: Path) -> NDArray[np.float32]:
     return decoded
 
 
+class OpenPacks:
+    """The packs that this process has open, the least used of which is closed for another: there may be a thousand."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def __call__(self, path: Path) -> h5py.File:
+        """The open file."""
+        if self._process != os.getpid():  # forked: the files are the parent's
+            self._forget()
+        if path not in self._files:
+            if len(self._files) == MOST_OPEN:
+                self._files.popitem(last=False)[1].close()
+            self._files[path] = open_pack(path)
+        self._files.move_to_end(path)
+        return self._files[path]
+
+    def _forget(self) -> None:
+        self._files: OrderedDict[Path, h5py.File] = OrderedDict()
+        self._process = os.getpid()
+
+    def __reduce__(self) -> tuple[type["OpenPacks"], tuple[()]]:
+        return OpenPacks, ()  # open files stay in their process
+
+
 class PackedClips(Clips):
     """The clips of a pack; each process opens the file itself."""
 
-    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+    def __init__(self, path: Path, vocabulary: Vocabulary, files: OpenPacks) -> None:
         head = read_head(path, vocabulary)
         self.path, self.names, self.labels = path, head.names, head.labels
-        self._open: tuple[int, h5py.File] | None = None
+        self._files = files
 
     def samples(self, clip: int, length: int) -> NDArray[np.float32]:
-        if self._open is None or self._open[0] != os.getpid():
-            self._open = os.getpid(), open_pack(self.path)
-        stored = self._open[1]["waveform"][clip, :length]
+        stored = self._files(self.path)["waveform"][clip, :length]
         samples = stored.astype(np.float32)
         if stored.dtype == np.int16:
             samples /= FULL_SCALE
@@ -98,9 +124,6 @@ class PackedClips(Clips):
             )
         whole: NDArray[np.float32] = fitted(samples, length)
         return whole
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_open": None}  # an open file stays in its process
 
 
 class JoinedClips(Clips):
@@ -127,14 +150,15 @@ def open_clips(data: Sequence[Path], audio: Path | None, vocabulary: Vocabulary)
         DataError: nothing there, or nothing that can be read.
     """
     parts: list[Clips] = []
+    files = OpenPacks()
     for path in data:
         if path.is_dir():
             packs = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
             if not packs:
                 raise DataError(f"{path} has no pack (*.h5, *.hdf5); name a pack, a folder of packs, or a CSV")
-            parts += [PackedClips(file, vocabulary) for file in packs]
+            parts += [PackedClips(file, vocabulary, files) for file in packs]
         elif path.suffix in SUFFIXES:
-            parts.append(PackedClips(path, vocabulary))
+            parts.append(PackedClips(path, vocabulary, files))
         else:
             parts.append(FileClips(read_listing(path, audio, vocabulary), len(vocabulary)))
     found = parts[0] if len(parts) == 1 else JoinedClips(parts)

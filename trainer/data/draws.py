@@ -15,6 +15,9 @@ class Draws(Protocol):
     def __call__(self, number: int) -> tuple[int, int]:
         """The clip of draw `number`, and the class that it stands for."""
 
+    def any(self, rng: np.random.Generator) -> tuple[int, int]:
+        """One by chance, as often as the list has it."""
+
 
 class BalancedDraws:
     """The sampler of PANNs: every class as often as any other, and within it every clip.
@@ -44,6 +47,11 @@ class BalancedDraws:
         again, at = divmod(turn, len(self._clips[one]))
         return int(self._pass(one, again)[at]), one
 
+    def any(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Any class, and any clip of it."""
+        one = int(rng.choice(self._classes))
+        return int(rng.choice(self._clips[one])), one
+
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_round", "_pass")}
 
@@ -72,6 +80,11 @@ class UniformDraws:
     def __call__(self, number: int) -> tuple[int, int]:
         turn, place = divmod(number, self._size)
         clip = int(self._pass(turn)[place])
+        return clip, int(self._class[clip])
+
+    def any(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Any clip."""
+        clip = int(rng.integers(self._size))
         return clip, int(self._class[clip])
 
     def __getstate__(self) -> dict[str, object]:

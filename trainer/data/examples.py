@@ -79,7 +79,7 @@ class Examples(Dataset[Example]):
 
     def _scene(self, clip: int, one: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A scene of the clip and others, as the first training mixes them; its labels are those of what is heard."""
-        chosen = [(clip, one), *(self._draws(int(rng.integers(2**40))) for _ in range(OTHERS))]
+        chosen = [(clip, one), *(self._draws.any(rng) for _ in range(OTHERS))]
         pool = Pool(
             [self._clips.samples(index, self._samples) for index, _ in chosen],
             [self._names[primary] if primary >= 0 else "" for _, primary in chosen],

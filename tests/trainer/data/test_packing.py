@@ -174,3 +174,17 @@ def test_files_that_are_not_there_are_counted_and_broken_ones_named(audioset: Fa
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(DataError, match="none of the 6 files is there"):
         open_clips([audioset.table], tmp_path / "elsewhere", KNOWN)
+
+
+def test_no_more_packs_are_open_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glatd.trainer.data.clips.MOST_OPEN", 2)
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    for number in range(4):
+        sound = np.full((2, RATE), number, np.int16)
+        write_panns_pack(folder / f"{number}.h5", waveform=sound)
+    clips = open_clips([folder], None, KNOWN)
+    before = len(os.listdir("/proc/self/fd"))
+    for clip in (*range(8), *range(8)):
+        assert clips.samples(clip, 4)[0] * FULL_SCALE == pytest.approx(clip // 2)
+    assert len(os.listdir("/proc/self/fd")) - before <= 2
