@@ -26,7 +26,7 @@ from glatd.daemon.settings import Settings
 from glatd.daemon.sources.base import Source
 from glatd.daemon.systemd import Notifier
 from glatd.daemon.tagging import FRONTEND_ROWS
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, EngineError
 from glatd.messages import Message, Node, Status
 from glatd.terminal import stop_on_signals
 
@@ -190,7 +190,12 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)
-        loop.run()
+        try:
+            loop.run()
+        except EngineError as error:  # a GPU that was lost: the readers of its messages hear of it as well
+            assembly.refuse(str(error))
+            loop.tell(assembly.node_status(loop))
+            raise
         notifier.stopping()
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
     leave(loop, errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0)
