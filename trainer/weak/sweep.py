@@ -12,9 +12,10 @@ from glatd.trainer.frontend import FrontendSpec
 from glatd.trainer.glat import Glat
 from glatd.trainer.looker import Network, find_device
 from glatd.trainer.progress import Progress
+from glatd.trainer.weak.material import open_material
 from glatd.trainer.weak.recipe import ClipRecipe
 from glatd.trainer.weak.report import JSON, Picture
-from glatd.trainer.weak.train import fit_clips, open_material
+from glatd.trainer.weak.train import fit_clips
 
 FILE, PICTURE = "sweep.json", "sweep.png"
 CROPS = (1, 2, 3, 4, 5, 6, 7)  # N

@@ -63,7 +63,7 @@ def test_one_network_at_every_setting(tiny: Path, sounds: Path, tmp_path: Path) 
     asked = ["train", "sweep", str(tiny), "--data", str(sounds), "--out", str(out), "--bundle", str(bundle)]
     told = CliRunner().invoke(cli, [*asked, "--crops", "1,2", "--seconds", "1,3.2"], catch_exceptions=False)
     assert told.exit_code == 0, told.output
-    assert told.output.splitlines()[0].startswith("1 crops of 0.96 s: mAP 0.") and "sweep.png" in told.output
+    assert told.stdout.splitlines()[0].startswith("1 crops of 0.96 s: mAP 0.") and "sweep.png" in told.stdout
     tree = json.loads((bundle / "evaluation.json").read_text())
     figures = json.loads((out / "sweep.json").read_text())
     assert figures["n2-t0.96"]["clip/fused"] == pytest.approx(tree["ways"]["clip/fused"]["map"])

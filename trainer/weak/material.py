@@ -1,0 +1,68 @@
+"""What a run reads: the clips of a recipe, and what is told of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glatd.errors import ConfigError
+from glatd.trainer.data.clips import Clips, open_clips
+from glatd.trainer.data.labels import Labels
+from glatd.trainer.data.vocabulary import Vocabulary, audioset_vocabulary, read_classes
+from glatd.trainer.progress import Progress
+from glatd.trainer.weak.recipe import ClipRecipe
+
+NAMED = 5  # classes without a clip that are told by name
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a run reads."""
+
+    vocabulary: Vocabulary
+    train: Clips
+    test: Clips
+    backgrounds: Clips | None
+
+
+class SomeClips(Clips):
+    """At most so many of some clips, evenly spread over them."""
+
+    def __init__(self, clips: Clips, most: int) -> None:
+        chosen = np.arange(len(clips)) if not most else np.unique(np.linspace(0, len(clips) - 1, most).astype(int))
+        self._clips, self._chosen = clips, chosen
+        self.names = [clips.names[clip] for clip in chosen]
+        self.labels = Labels.of((np.flatnonzero(clips.labels.row(clip)) for clip in chosen), clips.labels.classes)
+
+    def samples(self, clip: int, length: int) -> NDArray[np.float32]:
+        return self._clips.samples(int(self._chosen[clip]), length)
+
+
+def open_material(recipe: ClipRecipe, folder: Path) -> Material:
+    """The data of a recipe.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    data = recipe.data
+    vocabulary = read_classes(folder / data.classes) if data.classes else audioset_vocabulary()
+    audio = folder / data.audio if data.audio else None
+
+    def some(names: tuple[str, ...]) -> Clips:
+        return open_clips([folder / name for name in names], audio, vocabulary)
+
+    if not data.train or not data.test:
+        raise ConfigError(f"{recipe.name}: data.train and data.test must each name a pack or a CSV")
+    return Material(vocabulary, some(data.train), some(data.test), some(data.backgrounds) if data.backgrounds else None)
+
+
+def tell_material(material: Material, progress: Progress) -> None:
+    """What the data has, and what it lacks."""
+    for what, clips in (("train", material.train), ("test", material.test)):
+        lost = f", {len(clips.missing):,} of the list are not there" if clips.missing else ""
+        progress.say(f"{what}: {len(clips):,} clips{lost}")
+    without = [material.vocabulary.names[one] for one in np.flatnonzero(material.train.labels.counts() == 0)]
+    if without:
+        more = f", and {len(without) - NAMED} more" if len(without) > NAMED else ""
+        progress.say(f"{len(without)} classes have no training clip: {'; '.join(without[:NAMED])}{more}")
