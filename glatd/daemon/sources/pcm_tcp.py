@@ -1,5 +1,6 @@
 """Raw PCM over TCP: glatd connects, the other side sends samples as they come."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from glatd.errors import SourceError
 _CONNECT_S = 5.0
 # PCM is continuous, a gap of 10 s starts afresh anyway, and a host that lost its power never says so.
 _SILENT_S = 10.0
-_POLL_S = 0.1  # how late a stop is seen
+_POLL_S = 0.3  # how late a stop is seen
 _RECEIVE_BYTES = 65_536
+# Senders send every 10 to 20 ms, and to wake up for a piece costs more than all that is done with it: 13 ms of CPU for
+# a second of sound, of which the networks take 18. So the kernel keeps pieces together for so long.
+_TOGETHER_S = 0.08
 
 
 class TcpPcmSource(Source):
@@ -59,19 +63,21 @@ class TcpPcmSource(Source):
     def _receive(self, connection: socket.socket) -> Iterator[Block]:
         connection.settimeout(_POLL_S)
         pcm = self._pcm
+        together = min(int(_TOGETHER_S * pcm.rate) * pcm.frame_bytes, _RECEIVE_BYTES // 2)
+        wake_for(connection, together)
         flood = FloodMeter(self.uri, pcm.rate)
         start = 0
         partial = b""
         heard = time.monotonic()
         while not self._stopped.is_set():
             try:
-                received = connection.recv(_RECEIVE_BYTES)
-            except TimeoutError:
-                if time.monotonic() - heard > _SILENT_S:
-                    raise SourceError(f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender") from None
-                continue
+                received = receive(connection, together)
             except OSError as error:
                 raise SourceError(f"{self.uri}: connection lost, {_reason(error)}; check the sender") from error
+            if received is None:
+                if time.monotonic() - heard > _SILENT_S:
+                    raise SourceError(f"{self.uri}: no audio for {_SILENT_S:.0f} s; check the sender")
+                continue
             if not received:
                 return
             heard = time.monotonic()
@@ -84,6 +90,31 @@ class TcpPcmSource(Source):
             flood.push(len(samples), heard)
             yield Block(start, samples, pcm.rate, heard, pcm.bits)
             start += len(samples)
+
+
+def wake_for(connection: socket.socket, count: int) -> None:
+    """Let `recv` wait for so many bytes, or the end, where the system can."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+
+
+def receive(connection: socket.socket, together: int) -> bytes | None:
+    """The next bytes, `together` at least but for those of a sender that pauses; empty at the end, None if none came.
+
+    Raises:
+        OSError: the connection is lost.
+    """
+    with contextlib.suppress(TimeoutError):
+        return connection.recv(_RECEIVE_BYTES)
+    wake_for(connection, 1)
+    connection.settimeout(0)
+    try:
+        return connection.recv(_RECEIVE_BYTES)
+    except BlockingIOError:
+        return None
+    finally:
+        connection.settimeout(_POLL_S)
+        wake_for(connection, together)
 
 
 def _reason(error: Exception) -> str:
