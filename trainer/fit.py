@@ -58,7 +58,7 @@ def fit(recipe: Recipe, model: Glat, teacher: Backbone, data: TrainingData, work
     return model.eval()
 
 
-def train_step(run: TrainState, recipe: Recipe, teacher: Backbone, data: TrainingData) -> dict[str, float]:
+def train_step(run: TrainState[Glat], recipe: Recipe, teacher: Backbone, data: TrainingData) -> dict[str, float]:
     """One step of Adam; returns the losses."""
     spec, model = recipe.optim, run.model
     only_dropout(model)

@@ -3,13 +3,15 @@
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from glatd.errors import DataError
 from glatd.trainer.recipe import OptimSpec
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def learning_rate(step: int, spec: OptimSpec) -> float:
@@ -22,10 +24,10 @@ def learning_rate(step: int, spec: OptimSpec) -> float:
     return spec.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-class TrainState:
+class TrainState(Generic[Network]):
     """Weights, their running mean, and the optimiser, at one step."""
 
-    def __init__(self, model: nn.Module, spec: OptimSpec) -> None:
+    def __init__(self, model: Network, spec: OptimSpec) -> None:
         self.model = model
         self.optimiser = torch.optim.Adam(model.parameters(), lr=spec.learning_rate, amsgrad=spec.amsgrad)
         self.mean = {name: value.detach().clone() for name, value in model.state_dict().items()} if spec.ema else {}

@@ -1,5 +1,6 @@
 """Which clip comes when: a pure function of the number of the draw, so that a run goes on anywhere, on any machine."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -95,4 +96,4 @@ class UniformDraws:
         self._pass = lru_cache(2)(self._order)
 
 
-DRAWS = {"balanced": BalancedDraws, "uniform": UniformDraws}
+DRAWS: dict[str, Callable[[Labels, int], Draws]] = {"balanced": BalancedDraws, "uniform": UniformDraws}

@@ -30,13 +30,16 @@ class SomeClips(Clips):
     """At most so many of some clips, evenly spread over them."""
 
     def __init__(self, clips: Clips, most: int) -> None:
-        chosen = np.arange(len(clips)) if not most else np.unique(np.linspace(0, len(clips) - 1, most).astype(int))
+        spread = np.linspace(0, len(clips) - 1, most or len(clips)).astype(int)
+        chosen: list[int] = np.unique(spread).tolist()
         self._clips, self._chosen = clips, chosen
         self.names = [clips.names[clip] for clip in chosen]
-        self.labels = Labels.of((np.flatnonzero(clips.labels.row(clip)) for clip in chosen), clips.labels.classes)
+        self.labels = Labels.of(
+            (np.flatnonzero(clips.labels.row(clip)).tolist() for clip in chosen), clips.labels.classes
+        )
 
     def samples(self, clip: int, length: int) -> NDArray[np.float32]:
-        return self._clips.samples(int(self._chosen[clip]), length)
+        return self._clips.samples(self._chosen[clip], length)
 
 
 def open_material(recipe: ClipRecipe, folder: Path) -> Material:

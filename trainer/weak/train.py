@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import glatd
 from glatd.errors import ConfigError, DataError
@@ -99,7 +99,7 @@ class ClipRun:
         # Before the optimiser is made, which goes where the weights are.
         model.to(fabric.device)
         trained = model.global_stream if alone else model
-        self.state = TrainState(trained, recipe.optim)
+        self.state: TrainState[nn.Module] = TrainState(trained, recipe.optim)
         self.watch = Watch(recipe.watch.patience)
         objective = Alone(model.global_stream) if alone else Joint(model)
         self._fingerprint = recipe.fingerprint(len(material.train))
