@@ -1,10 +1,8 @@
 """Compile a bundle's graphs into an engine folder, whole or not at all."""
 
 import json
-import os
 import shutil
-import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import BadZipFile
@@ -13,6 +11,10 @@ import numpy as np
 
 import glatd
 from glatd.config import build as build_tree
+from glatd.engines.atomic import put_in_place, work_folder
+from glatd.engines.cache import Cache, key_of
+from glatd.engines.certificate import Certificate, write_certificate
+from glatd.engines.certify import certify, machine
 from glatd.engines.manifest import (
     FILE,
     GRAPHS,
@@ -20,14 +22,19 @@ from glatd.engines.manifest import (
     Geometry,
     LabelEntry,
     Manifest,
+    Profile,
+    Runtime,
     file_entry,
     graph_inputs,
     read_manifest,
     write_manifest,
 )
+from glatd.engines.material import FILE as MATERIAL
+from glatd.engines.material import Material, read_material
 from glatd.engines.probe import FILE as PROBE
 from glatd.engines.targets import find_target
 from glatd.engines.targets.target import Order
+from glatd.engines.verify import verify_engine
 from glatd.errors import ConfigError, EngineError
 from glatd.labels import audioset, own_mid
 
@@ -80,15 +87,25 @@ def read_bundle_files(bundle: Path) -> tuple[Description, Geometry]:
 
 
 def build_engine(
-    bundle: Path, out: Path, target: str = "cpu", precision: str = "float32", streams: int = STREAMS
+    bundle: Path,
+    out: Path,
+    target: str = "cpu",
+    precision: str = "float32",
+    streams: int = STREAMS,
+    cache: Cache | None = None,
 ) -> Manifest:
-    """Build `bundle` for `target` into `out`, which appears only when it is whole.
+    """Build `bundle` for `target` into `out`, which appears only when it is whole, and good where that can be told.
+
+    With labelled material in the bundle, and a machine that can run what it builds, the engine gets a certificate.
+    Without, its answers to the probe are all that is looked at.
 
     Args:
         streams: at most, that are looked at together; a GPU's engine is compiled for as many.
+        cache: where to look for the same engine first.
 
     Raises:
-        EngineError: nothing to build from, an unknown target, something in the way, or no place to write.
+        EngineError: nothing to build from, an unknown target, something in the way, no place to write, or an engine
+            that is too far from its network.
     """
     builder = find_target(target)
     if precision not in builder.precisions:
@@ -97,56 +114,104 @@ def build_engine(
         raise EngineError(f"{out} is something else (it has no {FILE}); choose another --out")
     model, sizes = read_bundle_files(bundle)
     profile = builder.profile(streams)
+    if profile is not None:
+        # A GPU looks at the whole of a window sooner than the host can keep and hand over what is known of it.
+        sizes = replace(sizes, trunks=())
+    runtime = builder.runtime(precision)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise EngineError(f"cannot write {out}: {error.strerror}; choose another --out") from error
-    try:
-        builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision, profile))
-        shutil.copyfile(bundle / PROBE, work / PROBE)
-        mids = {label.name: label.mid for label in audioset()}
-        manifest = write_manifest(
-            work,
-            Manifest(
-                version=VERSION,
-                model=model.name,
-                geometry=sizes,
-                runtime=builder.runtime(precision),
-                labels=tuple(LabelEntry(name, mids.get(name) or own_mid(name)) for name in model.labels),
-                files=tuple(file_entry(path) for path in sorted(work.iterdir())),
-                provenance={
-                    "weights_sha256": model.weights_sha256,
-                    "glatd": glatd.__version__,
-                    "built": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                },
-                licence=model.licence,
-                hash="",
-                profile=profile,
-            ),
-        )
-        work.chmod(0o755)  # mkdtemp makes it private
-        replace_folder(work, out)
+        key = ""
+        if cache is not None:
+            asked = {"runtime": asdict(runtime), "profile": profile and asdict(profile), "glatd": glatd.__version__}
+            key = key_of(sources(bundle, sizes), asked | {"machine": machine(), "model": asdict(model)})
+        place = out.resolve()  # a link stays one
+        with work_folder(place) as work:
+            if cache is None or not cache.take(key, work):
+                material = read_material(bundle, model.weights_sha256, sizes)
+                builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision, profile, material))
+                shutil.copyfile(bundle / PROBE, work / PROBE)
+                manifest = write_manifest(work, described(work, model, sizes, runtime, profile))
+                prove(work, manifest, material)
+                if cache is not None:
+                    cache.keep(key, work)
+            manifest = read_manifest(work)
+            put_in_place(work, place)
     except OSError as error:
         raise EngineError(
             f"cannot write {out}: {error.strerror or error}; make room or choose another --out"
         ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    assert read_manifest(out) == manifest
     return manifest
 
 
-def replace_folder(new: Path, out: Path) -> None:
-    """Put `new` in the place of `out`; an engine that stood there stays until the last moment, or comes back."""
-    if not out.exists():
-        os.rename(new, out)
+def sources(bundle: Path, sizes: Geometry) -> list[Path]:
+    """Every file of a bundle that decides what is built from it."""
+    graphs = [bundle / f"{name}{kind}" for name in graph_inputs(sizes) for kind in (".onnx", ".pt2")]
+    found = [*graphs, bundle / GEOMETRY, bundle / PROBE, bundle / MATERIAL]
+    return [path for path in found if path.is_file()]
+
+
+def described(work: Path, model: Description, sizes: Geometry, runtime: Runtime, profile: Profile | None) -> Manifest:
+    """The manifest of the files in `work`."""
+    mids = {label.name: label.mid for label in audioset()}
+    return Manifest(
+        version=VERSION,
+        model=model.name,
+        geometry=sizes,
+        runtime=runtime,
+        labels=tuple(LabelEntry(name, mids.get(name) or own_mid(name)) for name in model.labels),
+        files=tuple(file_entry(path) for path in sorted(work.iterdir())),
+        provenance={
+            "weights_sha256": model.weights_sha256,
+            "glatd": glatd.__version__,
+            "built": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        licence=model.licence,
+        hash="",
+        profile=profile,
+    )
+
+
+def prove(work: Path, manifest: Manifest, material: Material | None) -> None:
+    """Hold an engine against its network, where this machine can run it, and write its certificate.
+
+    Raises:
+        EngineError: it is beyond the tolerance of its precision.
+    """
+    precision = manifest.runtime.precision
+    if find_target(manifest.runtime.target).obstacle(manifest):
         return
-    old = out.with_name(f".{out.name}.old.{os.getpid()}")
-    os.rename(out, old)
+    if material is None:
+        verdict = verify_engine(work)
+        # Not the fused scores: which of two equal frames an untrained network chooses says nothing.
+        if not verdict.global_ <= verdict.tolerance:
+            refuse([f"a global score differs by {verdict.global_:.2g} (allowed: {verdict.tolerance:g})"], precision)
+        return
+    certificate = certify(work, material)
+    refuse(certificate.faults(), precision)
+    write_certificate(work, certificate)
+
+
+def refuse(faults: list[str], precision: str) -> None:
+    """Raise an EngineError that names what is beyond the tolerance, if anything is."""
+    if faults:
+        remedy = "build it in float32" if precision != "float32" else "export the bundle again"
+        raise EngineError(f"the engine is too far from its network: {'; '.join(faults)}; {remedy}")
+
+
+def certify_again(folder: Path, bundle: Path) -> Certificate:
+    """Hold the engine in `folder` against the network of its bundle on this machine, and give it that certificate.
+
+    Raises:
+        EngineError: the bundle is another engine's, or has no labelled clips; or the engine does not run.
+    """
+    manifest = read_manifest(folder)
+    model, sizes = read_bundle_files(bundle)
+    if model.weights_sha256 != manifest.provenance.get("weights_sha256"):
+        raise EngineError(f"{folder} was not built from {bundle}, whose weights are others; give the --bundle it is of")
+    material = read_material(bundle, model.weights_sha256, sizes)
+    if material is None:
+        raise EngineError(f"{bundle} has no labelled clips; `glatd train export {bundle} --data CLIPS`")
+    certificate = certify(folder, material)
     try:
-        os.rename(new, out)
-    except OSError:
-        os.rename(old, out)
-        raise
-    shutil.rmtree(old)
+        return write_certificate(folder, certificate)
+    except OSError as error:
+        raise EngineError(f"cannot write {folder}: {error.strerror}; copy the engine to where you may write") from error

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from glatd.engines.certificate import tolerance
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.engines.probe import FILE, probe_windows
 from glatd.errors import EngineError
-
-# Largest score difference allowed by precision.
-TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +70,5 @@ def judge(engine: Engine, folder: Path) -> Verdict:
         global_=float(np.abs(global_ - expected["global"]).max()),
         fused=float(np.abs(fused - expected["fused"]).max()),
         crops=float(same.mean()),
-        tolerance=TOLERANCE.get(engine.manifest.runtime.precision, 0.1),
+        tolerance=tolerance(engine.manifest.runtime.precision).max,
     )

@@ -7,6 +7,7 @@ wrong length, and runs slower.
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from glatd.engines.build import write_geometry
 from glatd.engines.manifest import Geometry
+from glatd.engines.material import FILE as MATERIAL
 from glatd.engines.probe import FILE as PROBE_FILE
 from glatd.engines.probe import probe_windows
 from glatd.engines.trunks import Trunk as TrunkSizes
@@ -22,8 +24,10 @@ from glatd.trainer.bundle import read_bundle
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat, cut, fuse, pool
 from glatd.trainer.heads import GlobalHead, LocalHead
+from glatd.trainer.material import make_material
 from glatd.trainer.trunk import Trunk, pieces
 
+FEATURE = "feature"  # where trunk and head of a network part (`Backbone.feature`); the programs give it, too
 LOOK = ("scores", "activations", "starts", "classes", "middles")
 INPUTS = {
     "frontend": ("samples",),
@@ -36,42 +40,44 @@ INPUTS = {
 }
 OUTPUTS = {
     "frontend": ("frames",),
-    "global": LOOK,
-    "local": ("scores",),
-    "global_trunk": ("made",),
+    "global": (*LOOK, FEATURE),
+    "local": ("scores", FEATURE),
+    "global_trunk": ("made", FEATURE),
     "global_head": LOOK,
-    "local_trunk": ("made",),
+    "local_trunk": ("made", FEATURE),
     "local_head": ("scores",),
 }
 
 
 class GlobalGraph(GlobalHead):
-    """10 s of frames -> scores, activations and the crops to look at."""
+    """10 s of frames -> scores, activations and the crops to look at, and the feature that all of them come from."""
 
     def forward(self, frames: Tensor, audible: Tensor) -> tuple[Tensor, ...]:
         """Frames [B, window, M] and audible [B, F] (1.0 or 0.0) float32 -> see `OUTPUTS`."""
-        return self.look(self.stream.feature(frames), audible)
+        feature = self.stream.feature(frames)
+        return *self.look(feature, audible), feature
 
 
 class LocalGraph(LocalHead):
-    """Frames of one crop -> scores."""
+    """Frames of one crop -> scores, and the feature that they come from."""
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Frames [B, crop, M] float32 -> scores [B, C]."""
-        return self.look(self.stream.feature(frames))
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Frames [B, crop, M] float32 -> see `OUTPUTS`."""
+        feature = self.stream.feature(frames)
+        return self.look(feature), feature
 
 
 class TrunkGraph(nn.Module):
-    """One run of a trunk: its output frames, turned round to be kept frame by frame."""
+    """One run of a trunk: its output frames, and the feature before it is turned round to be kept frame by frame."""
 
     def __init__(self, trunk: Trunk) -> None:
         super().__init__()
         self.trunk = trunk
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Frames [B, run, M] float32 -> [B, rows, E]."""
-        made: Tensor = self.trunk(frames)
-        return made.transpose(1, 2)
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames [B, run, M] float32 -> see `OUTPUTS`."""
+        made = self.trunk(frames)
+        return made.transpose(1, 2), made
 
 
 def trunks(model: Glat) -> dict[str, Trunk]:
@@ -133,13 +139,34 @@ def graphs(model: Glat, grid: str) -> dict[str, tuple[nn.Module, tuple[Tensor, .
     }
 
 
-def export(folder: Path, grid: str = "stream") -> Geometry:
+def name_feature(path: Path) -> None:
+    """Make the output `feature` of an ONNX graph a value inside it: an engine does not give it, but a target whose
+    trunk computes in a lower precision than its head finds the place by this name."""
+    import onnx
+
+    program = onnx.load(path)
+    for value in [value for value in program.graph.output if value.name == FEATURE]:
+        program.graph.output.remove(value)
+        program.graph.value_info.append(value)
+        onnx.save(program, path)
+
+
+def export(
+    folder: Path,
+    grid: str = "stream",
+    data: Path | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Geometry:
     """Write the graphs of the bundle in `folder`, and what they must answer to the probe.
+
+    Args:
+        data: folder with corpus.csv and clips/; with it, what they must answer to labelled clips is written, too.
 
     Returns:
         The sizes of the graphs, also written beside them for `glatd engine build`.
     """
-    model, _ = read_bundle(folder)
+    model, described = read_bundle(folder)
+    (folder / MATERIAL).unlink(missing_ok=True)  # of other graphs
     batch = torch.export.Dim("batch", min=1, max=4096)
     for name, (module, example) in graphs(model, grid).items():
         module.eval()
@@ -160,9 +187,13 @@ def export(folder: Path, grid: str = "stream") -> Geometry:
                 output_names=list(OUTPUTS[name]),
                 optimize=True,
             )
+            name_feature(folder / f"{name}.onnx")
     sizes = geometry(model, grid)
     write_geometry(folder, sizes)
     np.savez(folder / PROBE_FILE, allow_pickle=False, **answers(model, grid, sizes))
+    if data is not None:
+        modules = {name: module for name, (module, _) in graphs(model, grid).items()}
+        make_material(folder, modules, sizes, described.weights_sha256, described.labels, data, progress)
     return sizes
 
 
@@ -172,9 +203,9 @@ def answers(model: Glat, grid: str, sizes: Geometry) -> dict[str, np.ndarray]:
     built = graphs(model, grid)
     samples, audible = probe_windows(sizes)
     frames = built["frontend"][0](torch.from_numpy(samples))
-    scores, _, starts, classes, _ = built["global"][0](frames, torch.from_numpy(audible))
+    scores, _, starts, classes, *_ = built["global"][0](frames, torch.from_numpy(audible))
     crops = cut(frames, starts, sizes.crop)
-    local = pool(built["local"][0](crops.flatten(0, 1)).unflatten(0, starts.shape), 1)
+    local = pool(built["local"][0](crops.flatten(0, 1))[0].unflatten(0, starts.shape), 1)
     return {
         "frames": frames[:, ::50].numpy(),
         "global": scores.numpy(),

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from glatd.engines.engine import Graph
-from glatd.engines.manifest import Geometry, Manifest, Profile, Runtime, Shapes
+from glatd.engines.manifest import Geometry, Manifest, Profile, Runtime
+from glatd.engines.material import Material
+from glatd.engines.trunks import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Order:
     sizes: Geometry
     precision: str  # one of the target's; the front end, heads, activations and selection are float32 at each
     profile: Profile | None = None  # what the target's `profile` said
+    material: Material | None = None  # labelled windows of the bundle; int8 takes its ranges from them
 
 
 class Target(Protocol):
@@ -62,3 +65,11 @@ class Target(Protocol):
 
     def most_windows(self, manifest: Manifest) -> int:
         """How many windows an engine likes to be given at once."""
+
+
+@runtime_checkable
+class Imitator(Protocol):
+    """A target that can compute in a precision that the machine lacks: for a certificate that holds elsewhere."""
+
+    def imitate(self, folder: Path, manifest: Manifest) -> tuple[Mapping[str, Graph], str]:
+        """As `Target.compile`, however slow, and what is computed in."""

@@ -220,9 +220,14 @@ def contrast(bundle: Path, recipe: Path, data: Path) -> int:
 @train.command()
 @click.argument("bundle", type=PATH)
 @click.option("--grid", type=click.Choice(["stream", "clip"]), default="stream", show_default=True)
-def export(bundle: Path, grid: str) -> int:
-    """Write the graphs of BUNDLE, which `glatd engine build` compiles."""
-    sizes = trainer("export").export(bundle, grid)
+@click.option("--data", type=PATH, help="Labelled clips, for the certificate: a folder with corpus.csv and clips/.")
+def export(bundle: Path, grid: str, data: Path | None) -> int:
+    """Write the graphs of BUNDLE, which `glatd engine build` compiles.
+
+    With --data also what the network says of labelled clips and scenes: an engine that is built is held against it,
+    and int8 takes its ranges from it.
+    """
+    sizes = trainer("export").export(bundle, grid, data, trainer("progress").Progress())
     click.echo(f"{bundle}: frontend, global, local; grid {sizes.grid}, {sizes.crops} crops")
     return 0
 

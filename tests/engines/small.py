@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glatd.engines.build import write_geometry
 from glatd.engines.manifest import Geometry
+from tests.engines.answered import write_probe
 
 CLASSES = 6
 SIZES = Geometry(
@@ -119,7 +120,7 @@ def local_graph() -> Any:
 
 
 def small_bundle(folder: Path) -> Path:
-    """Write the bundle; its probe has shapes and no answers."""
+    """Write the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, graph in (("frontend", frontend()), ("global", global_graph()), ("local", local_graph())):
         onnx.checker.check_model(graph, full_check=True)
@@ -128,5 +129,5 @@ def small_bundle(folder: Path) -> Path:
     said = {"name": "small", "labels": labels, "weights_sha256": "0" * 64, "licence": "MIT"}
     (folder / "model.json").write_text(json.dumps(said))
     write_geometry(folder, SIZES)
-    np.savez(folder / "probe.npz", **{"global": np.zeros((4, CLASSES), np.float32)})
+    write_probe(folder, SIZES, CLASSES)
     return folder

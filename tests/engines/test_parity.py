@@ -46,9 +46,9 @@ def by_network(bundle: Path, samples: Floats, audible: Floats) -> dict[str, np.n
     modules = {name: module.eval() for name, (module, _) in graphs(network, "stream").items()}
     with torch.no_grad():
         frames = modules["frontend"](torch.from_numpy(samples))
-        scores, _, starts, classes, _ = modules["global"](frames, torch.from_numpy(audible))
+        scores, _, starts, classes, *_ = modules["global"](frames, torch.from_numpy(audible))
         crops = cut(frames, starts, network.spec.crop)
-        local = pool(modules["local"](crops.flatten(0, 1)).unflatten(0, starts.shape), 1)
+        local = pool(modules["local"](crops.flatten(0, 1))[0].unflatten(0, starts.shape), 1)
         found = {"global_": scores, "local": local, "scores": fuse(scores, local), "starts": starts, "classes": classes}
     return {name: value.numpy() for name, value in found.items()}
 
