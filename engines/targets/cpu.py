@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from glatd.engines.engine import Graph
 from glatd.engines.lanes import PerThread
 from glatd.engines.manifest import Manifest, Profile, Runtime
+from glatd.engines.targets.cpu_int8 import quantise
+from glatd.engines.targets.cpu_split import FEATURE, PIECES, split
 from glatd.engines.targets.target import Order
+from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
 
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+# What the runtime is asked for; int8 is written into the graphs.
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
 CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}  # as OpenVINO names what a CPU computes in
 
 
@@ -49,13 +53,14 @@ def version() -> str:
     return str(runtime().__version__).split("-")[0]
 
 
-def precision_hint(core: Any, precision: str) -> str:
+def precision_hint(core: Any, precision: str, imitated: bool = False) -> str:
     """What to ask OpenVINO for: `precision` where the CPU computes in it, else float32.
 
-    OpenVINO imitates bfloat16 on a CPU without it, several times slower than float32 (docs/engines.md).
+    OpenVINO imitates bfloat16 on a CPU without it, several times slower than float32 (docs/engines.md); `imitated`
+    asks for that all the same.
     """
     hint = PRECISIONS[precision]
-    return hint if CAPABILITIES[hint] in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    return hint if imitated or CAPABILITIES[hint] in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 class Cpu:
@@ -72,7 +77,7 @@ class Cpu:
         return Runtime(self.name, "openvino", version(), precision)
 
     def convert(self, order: Order) -> None:
-        """ONNX -> OpenVINO's intermediate representation.
+        """ONNX -> OpenVINO's intermediate representation; below float32 in pieces (cpu_split.py).
 
         `convert_model` simplifies the graphs, where `read_model` would keep them as they are: less than
         half as many operations, and a fifth less to do at every start. Runs are as fast either way.
@@ -89,10 +94,21 @@ class Cpu:
                 raise EngineError(
                     f"cannot convert {path}: {what}; `glatd train export {order.bundle}` again"
                 ) from error
-            # OpenVINO names operations by a counter of the process; a second build must have the same hash.
-            for number, operation in enumerate(model.get_ordered_ops()):
-                operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-            ov.save_model(model, order.work / f"{name}.xml", compress_to_fp16=holds_float16(model))
+            for result in model.get_results():
+                if FEATURE in result.output(0).get_names():  # an engine does not give it
+                    model.remove_result(result)
+            pieces = {} if order.precision == "float32" else split(ov, model)
+            if name in ("global", "local") and not pieces and order.precision != "float32":
+                raise EngineError(
+                    f"{path} does not say where its head begins, which stays float32; "
+                    f"`glatd train export {order.bundle}` again"
+                )
+            if pieces and order.precision == "int8":
+                pieces["trunk"] = quantise(name, pieces, order, the_core())
+            for piece, part in pieces.items():
+                save(part, order.work / f"{name}.{piece}.xml")
+            if not pieces:
+                save(model, order.work / f"{name}.xml")
 
     def obstacle(self, manifest: Manifest) -> str:
         try:
@@ -102,13 +118,36 @@ class Cpu:
         return ""
 
     def compile(self, folder: Path, manifest: Manifest, threads: int, lanes: int = 1) -> Mapping[str, Graph]:
+        return self._compile(folder, manifest, threads, imitated=False, lanes=lanes)
+
+    def imitate(self, folder: Path, manifest: Manifest) -> tuple[Mapping[str, Graph], str]:
+        """See `target.Imitator`. OpenVINO imitates bfloat16 on a CPU without it, and computes float16 as float32."""
         precision = manifest.runtime.precision
-        return {
-            name: compile_graph(
-                folder / f"{name}.xml", inputs, "float32" if name == "frontend" else precision, threads, lanes
-            )
-            for name, inputs in manifest.inputs.items()
-        }
+        hint = PRECISIONS[precision]
+        if precision_hint(the_core(), precision) == hint:
+            return self.compile(folder, manifest, 0), precision
+        if precision == "float16":
+            return self.compile(folder, manifest, 0), "float32"
+        return self._compile(folder, manifest, 0, imitated=True), f"{precision}, imitated"
+
+    def _compile(
+        self, folder: Path, manifest: Manifest, threads: int, imitated: bool, lanes: int = 1
+    ) -> Mapping[str, Graph]:
+        precision = manifest.runtime.precision
+        graphs: dict[str, Graph] = {}
+        for name, inputs in manifest.inputs.items():
+            pieces = {piece: folder / f"{name}.{piece}.xml" for piece in PIECES}
+            if pieces["trunk"].is_file():
+                files = {
+                    path: precision if piece == "trunk" else "float32"
+                    for piece, path in pieces.items()
+                    if path.is_file()
+                }
+                graphs[name] = compile_pieces(files, inputs, threads, imitated, lanes)
+            else:  # in float32; and in engines of earlier versions, which are whole at every precision
+                whole = precision if name in ("global", "local") else "float32"
+                graphs[name] = compile_graph(folder / f"{name}.xml", inputs, whole, threads, lanes)
+        return graphs
 
     def most_windows(self, manifest: Manifest) -> int:
         """A batch costs as much as its windows one by one (25 ms each, 1 to 16 of them), and OpenVINO builds every
@@ -129,14 +168,20 @@ def holds_float16(model: Any) -> bool:
     return True
 
 
-def compile_graph(
-    path: Path, shape_of_inputs: Sequence[tuple[int, ...]], precision: str, threads: int, lanes: int = 1
-) -> Graph:
+def save(model: Any, path: Path) -> None:
+    """Write an intermediate representation: an .xml, and its .bin beside it."""
+    # OpenVINO names operations by a counter of the process; a second build must have the same hash.
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
+    runtime().save_model(model, path, compress_to_fp16=holds_float16(model))
+
+
+def compile_graph(path: Path, shapes: Sequence[tuple[int, ...]], precision: str, threads: int, lanes: int = 1) -> Graph:
     """Load a graph and compile it for this CPU.
 
     Args:
         path: .xml of an intermediate representation (its .bin beside it), or .onnx.
-        shape_of_inputs: each input's shape without the batch.
+        shapes: each input's, without the batch.
         precision: "float32", or a faster one, used inside the graph where the CPU computes in it.
         threads: of the CPU; 0 lets the runtime choose.
         lanes: threads that will run it at the same time.
@@ -150,36 +195,19 @@ def compile_graph(
     try:
         core = the_core()
         model = core.read_model(path)
-        if len(model.inputs) != len(shape_of_inputs):
-            raise EngineError(
-                f"{path} has {len(model.inputs)} inputs, not {len(shape_of_inputs)}; build the engine again"
-            )
-        for port, shape in zip(model.inputs, shape_of_inputs, strict=True):
+        if len(model.inputs) != len(shapes):
+            raise EngineError(f"{path} has {len(model.inputs)} inputs, not {len(shapes)}; build the engine again")
+        for port, shape in zip(model.inputs, shapes, strict=True):
             if not port.partial_shape.compatible(ov.PartialShape([-1, *shape])):
                 raise EngineError(f"{path} takes {port.partial_shape}, not {list(shape)} a row; build the engine again")
-        model.reshape(
-            {port: ov.PartialShape([1, *shape]) for port, shape in zip(model.inputs, shape_of_inputs, strict=True)}
-        )
-        settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": precision_hint(core, precision),
-            "PERFORMANCE_HINT": "LATENCY",
-            # Pinned, every process computes on the first core and leaves the others idle (docs/engines.md).
-            "ENABLE_CPU_PINNING": False,
-        }
-        if lanes > 1:
-            settings["NUM_STREAMS"] = lanes
-        if threads:
-            settings["INFERENCE_NUM_THREADS"] = threads
-        compiled = core.compile_model(model, "CPU", settings)
+        model.reshape({port: ov.PartialShape([1, *shape]) for port, shape in zip(model.inputs, shapes, strict=True)})
+        compiled = core.compile_model(model, "CPU", settings(precision_hint(core, precision), threads, lanes))
     except RuntimeError as error:
         raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
     requests = PerThread(compiled.create_infer_request)
-    shapes = [tuple(shape) for shape in shape_of_inputs]
 
     def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
-        for array, shape in zip(inputs, shapes, strict=True):
-            if array.shape[1:] != shape or array.dtype != np.float32:
-                raise EngineError(f"{path.name} was given {array.dtype} {array.shape}, it takes float32 (B, {shape})")
+        check_inputs(path.name, inputs, shapes)
         request, given = requests.get(), [np.ascontiguousarray(array) for array in inputs]
         rows: list[list[NDArray[np.generic]]] = []
         for row in range(len(given[0])):
@@ -188,3 +216,68 @@ def compile_graph(
         return tuple(rows[0]) if len(rows) == 1 else tuple(map(np.concatenate, zip(*rows, strict=True)))
 
     return run
+
+
+def compile_pieces(files: Mapping[Path, str], shapes: Shapes, threads: int, imitated: bool, lanes: int = 1) -> Graph:
+    """A graph in pieces (cpu_split.py), one behind the other.
+
+    Args:
+        files: of the pieces in the order of running, with the precision of each.
+        shapes, lanes: as of `compile_graph`.
+        imitated: see `precision_hint`.
+    """
+    ov = runtime()
+    pieces: list[tuple[PerThread[Any], list[str], list[str]]] = []
+    for path, precision in files.items():
+        try:
+            core = the_core()
+            model = core.read_model(path)
+            inputs, outputs = ([str(port.any_name) for port in ports] for ports in (model.inputs, model.outputs))
+            for port, name in zip(model.inputs, inputs, strict=True):
+                wanted = ov.PartialShape([-1, *shapes[int(name)]]) if name.isdecimal() else port.partial_shape
+                if port.partial_shape != wanted:
+                    raise EngineError(f"{path} takes {port.partial_shape}, not {wanted}; build the engine again")
+            hint = precision_hint(core, precision, imitated)
+            compiled = core.compile_model(model, "CPU", settings(hint, threads, lanes))
+        except (RuntimeError, IndexError) as error:
+            raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
+        pieces.append((PerThread(compiled.create_infer_request), inputs, outputs))
+    name = next(iter(files)).name
+
+    def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
+        check_inputs(name, inputs, shapes)
+        values: dict[str, NDArray[np.generic]] = {
+            str(number): np.ascontiguousarray(array) for number, array in enumerate(inputs)
+        }
+        for requests, wanted, given in pieces:
+            request = requests.get()
+            request.infer({key: values[key] for key in wanted}, share_inputs=True)
+            out = [request.get_output_tensor(i).data for i in range(len(given))]
+            values |= zip(given, out, strict=True)
+        return tuple(array.copy() for array in out)
+
+    return run
+
+
+def settings(hint: str, threads: int, lanes: int = 1) -> dict[str, Any]:
+    """What OpenVINO is told."""
+    told: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": hint,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Pinned, every process computes on the first core and leaves the others idle (docs/engines.md).
+        "ENABLE_CPU_PINNING": False,
+    }
+    if lanes > 1:
+        told["NUM_STREAMS"] = lanes
+    return told | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+
+
+def check_inputs(name: str, inputs: Sequence[NDArray[np.float32]], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse what OpenVINO would take apart in its own way.
+
+    Raises:
+        EngineError: another shape or type.
+    """
+    for array, shape in zip(inputs, shapes, strict=True):
+        if array.shape[1:] != tuple(shape) or array.dtype != np.float32:
+            raise EngineError(f"{name} was given {array.dtype} {array.shape}, it takes float32 (B, {tuple(shape)})")
