@@ -46,6 +46,10 @@ def _node(node: Node) -> Text:
     line.append(f"  {node.late_ms:.0f} ms late  {node.memory_mb:.0f} MB  up {up}")
     if node.level:
         line.append(f"  {node.policy}", style="bold yellow")
+    if node.shadow:
+        differ = f"{node.shadow_top5:.0%} of the five best, {node.shadow_decisions} decisions differ"
+        windows = f"in {node.shadow_windows} windows, {node.shadow_dropped} dropped"
+        line.append(f"  shadow {node.shadow[:8]}: {differ} {windows}", style="cyan")
     if node.trouble:
         line.append(f"  {node.trouble}", style="bold red")
     return line

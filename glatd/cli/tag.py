@@ -19,6 +19,7 @@ from glatd.terminal import Printer, tell
 @click.option("--publish", metavar="ENDPOINT", help="ZeroMQ endpoint to bind.  [default: tcp://127.0.0.1:5555]")
 @click.option("--keys", metavar="DIR", help="Only clients of these keys may connect (glatd keys).")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
+@click.option("--shadow", metavar="DIR", help="An engine that looks beside it and is only compared.")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
 @click.option(
     "--local", type=click.Choice(["top-k", "all"]), help="Second looks: where chosen, or everywhere.  [default: top-k]"

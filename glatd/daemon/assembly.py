@@ -6,11 +6,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
 from glatd.daemon.clock import SystemClock, WallClock, rfc3339
 from glatd.daemon.control import check_private
+from glatd.daemon.disagreement import Figures
 from glatd.daemon.events.decider import make_decider
 from glatd.daemon.events.rules import resolve
 from glatd.daemon.gate import LevelGate
@@ -102,6 +104,15 @@ def check_engine(settings: Settings, engine: Engine) -> None:
     check_labels(settings.clips, settings.blank, engine.manifest.labels)
 
 
+class Compared(Protocol):
+    """What an engine beside the live one says of itself."""
+
+    hash: str  # "" until it is loaded
+    refused: str  # why it is not
+    figures: Figures
+    dropped: int  # windows
+
+
 class Assembly:
     """Everything that the streams of one process share.
 
@@ -120,6 +131,7 @@ class Assembly:
         self.silence = silence(engine)
         self.swaps = self.refusals = 0  # engines that took over since the start, and that were not let to
         self.refused = ""  # why the engine that was asked for last is not the one that runs
+        self.shadow: Compared | None = None  # an engine beside it
         self.clock = clock or SystemClock()
         self.began = time.monotonic()
         self._ready = threading.Condition()
@@ -198,7 +210,14 @@ class Assembly:
         """How the node fares."""
         live = loop.live()
         tracks = loop.tracks.values()
-        troubles = self.journal.trouble, self.clips.trouble if self.clips else "", self.refused
+        shadow = self.shadow
+        figures = shadow.figures if shadow is not None else Figures()
+        troubles = (
+            self.journal.trouble,
+            self.clips.trouble if self.clips else "",
+            self.refused,
+            shadow.refused if shadow is not None else "",
+        )
         late = sorted(loop.late)
         rung = loop.overload.rung
         return Node(
@@ -223,6 +242,13 @@ class Assembly:
             known=sum(track.channel.stream.local.known for track in tracks),
             trouble="; ".join(filter(None, troubles)),
             swaps=self.swaps,
+            shadow=shadow.hash if shadow is not None else "",
+            shadow_windows=figures.windows,
+            shadow_dropped=shadow.dropped if shadow is not None else 0,
+            shadow_top5=round(figures.top5, 4),
+            shadow_mean=round(figures.mean, 6),
+            shadow_max=round(figures.max, 6),
+            shadow_decisions=figures.decisions,
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
         )

@@ -72,6 +72,8 @@ class Loop:
         self.warm = False  # whether every size has been run once; set by who has it warmed up
         self.timed: Callable[[str, float], None] = lambda stage, seconds: None  # told how long each stage takes
         self.saw: Callable[[Track, Seen], None] = lambda track, seen: None  # told what each look has seen
+        self.turned: Callable[[Engine], None] = lambda engine: None  # told of another engine before it looks
+        self.compare: Callable[[Track, Seen], None] = lambda track, seen: None  # so is a shadow of the engine
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
         self._clock = clock
@@ -160,6 +162,7 @@ class Loop:
         for turn in turns:  # one by one: the frames of a window of each, before they are put into the rings, are 0.5 MB
             make_frames(engine, [turn.stream])
         self.engine, self._sounds = engine, sounds(engine)
+        self.turned(engine)
         for track, turn in zip(live, turns, strict=True):
             self.tell_events(track.turn(turn))
             self.tell(track.status(time.time()))
@@ -287,6 +290,7 @@ class Loop:
         for stage, seconds in (("wait", began - since), ("publish", now - then), ("late", now - since)):
             self.timed(stage, seconds)
         self.saw(track, seen)
+        self.compare(track, seen)
         if self.overload.observe(began - since, now):
             self._tell_node()
 

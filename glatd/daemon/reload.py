@@ -8,7 +8,7 @@ from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import unique_names
 from glatd.daemon.sources.uri import parse_source
 
-WITH_THE_ENGINE = ("engine", "engines", "threads", "events")  # what a `Swapper` changes
+WITH_THE_ENGINE = ("engine", "engines", "threads", "shadow", "events")  # what a `Swapper` changes
 # What follows the file at once; everything else is built into what runs.
 LIVE = frozenset({"source", *WITH_THE_ENGINE})
 

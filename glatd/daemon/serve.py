@@ -23,6 +23,7 @@ from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.layout import Header
 from glatd.daemon.recording.writer import Recorder, new_recording
 from glatd.daemon.settings import Settings
+from glatd.daemon.shadow import attach
 from glatd.daemon.sources.base import Source
 from glatd.daemon.systemd import Notifier
 from glatd.daemon.tagging import FRONTEND_ROWS
@@ -185,6 +186,8 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             dashboard = closing_down.enter_context(closing(make_dashboard(assembly, loop, manager)))
             tellers.append(dashboard.feed)
 
+        if settings.shadow:
+            threading.Thread(target=attach, args=(assembly, loop, settings), name="shadow", daemon=True).start()
         warm_up(loop, engine.warm_up(FRONTEND_ROWS, settings.crops))
         del engine  # another may take over, and nobody is to hold this one then
         notifier.ready()

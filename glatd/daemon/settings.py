@@ -40,6 +40,7 @@ class Settings:
     insecure: bool = False  # whether other machines may be let in without keys
     engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
     engines: str = ""  # folder that "auto" looks into; "": /var/lib/glatd/engines and ~/.local/share/glatd/engines
+    shadow: str = ""  # folder of an engine that looks at the same windows beside it and is only compared; "" for none
     hop: float = 0.96  # s between windows, a multiple of the engine's stride
     top: int = 10  # tags a message, by falling score; 0 for all classes
     local: Literal["top-k", "all"] = "top-k"  # second looks: at the K places chosen for it; at every place, one a hop

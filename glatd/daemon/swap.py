@@ -27,26 +27,22 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from glatd.daemon.assembly import Assembly, check_engine
+from glatd.daemon.assembly import Assembly
+from glatd.daemon.candidate import Candidate, folder_of
 from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.gate import LevelGate
-from glatd.daemon.headroom import check_room
 from glatd.daemon.live_rules import LiveRules
 from glatd.daemon.loop import Loop
 from glatd.daemon.memory import give_back
 from glatd.daemon.rulebook import RuleBook
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import FRONTEND_ROWS, Floats, hop_frames, silence
+from glatd.daemon.shadow import attach
+from glatd.daemon.tagging import hop_frames
 from glatd.daemon.track import Track, Turn
-from glatd.engines.choose import chosen_folder
-from glatd.engines.engine import Engine
-from glatd.engines.load import load_engine
 from glatd.engines.manifest import Manifest, read_manifest
-from glatd.engines.verify import judge
 from glatd.errors import ConfigError, EngineError, GlatdError
 
 log = logging.getLogger("glatd")
@@ -54,47 +50,6 @@ log = logging.getLogger("glatd")
 TURN_SECONDS = 60.0  # for the loop to begin with what it is asked
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An engine that is fit to take over."""
-
-    engine: Engine
-    settings: Settings  # that it was held against
-    silence: Floats  # as of `tagging.silence`
-
-    @classmethod
-    def load(cls, settings: Settings, running: Manifest) -> "Candidate":
-        """Load, check, warm up and verify. Takes seconds.
-
-        Args:
-            settings: that it is to run by; its folder is in them.
-            running: of the engine that runs.
-
-        Raises:
-            EngineError: it cannot be loaded, is of another rate, does not answer as it should, or is too large.
-            ConfigError: the settings ask for what it cannot do.
-        """
-        folder = folder_of(settings)
-        manifest = read_manifest(folder)
-        if manifest.geometry.rate != running.geometry.rate:
-            raise EngineError(
-                f"{folder} wants {manifest.geometry.rate} Hz, and the streams are resampled to "
-                f"{running.geometry.rate} Hz; start glatd again with it"
-            )
-        check_room(manifest)
-        engine = load_engine(folder, settings.threads, settings.incremental, settings.lanes)
-        check_engine(settings, engine)
-        for _ in engine.warm_up(FRONTEND_ROWS, settings.crops):
-            pass
-        verdict = judge(engine, folder)
-        if not verdict.good:
-            raise EngineError(
-                f"{folder} does not answer as the network that it was built from: scores are off by up to "
-                f"{max(verdict.global_, verdict.fused):.3g}, and {verdict.tolerance:g} is allowed; build it again"
-            )
-        return cls(engine, settings, silence(engine))
 
 
 class Swapper:
@@ -151,12 +106,17 @@ class Swapper:
     def _follow(self, settings: Settings) -> dict[str, Any]:
         told: dict[str, Any] = {}
         refused: GlatdError | None = None
+        shadow = self._assembly.settings.shadow
         try:
             if self._is_new(settings):
                 found = self._swap(settings)
                 told["engine"] = f"engine {found['model']} {found['engine']}"
         except GlatdError as error:
             refused = error
+        if settings.shadow != shadow:
+            self._assembly.settings = replace(self._assembly.settings, shadow=settings.shadow)
+            attach(self._assembly, self._loop, self._assembly.settings)
+            told["shadow"] = f"shadow {settings.shadow or 'off'}"
         if settings.events != self._assembly.settings.events:
             self._change_events(settings.events)
             told["events"] = "rules of events"
@@ -284,11 +244,6 @@ class Swapper:
                 raise GlatdError(f"the loop does not answer within {TURN_SECONDS:g} s; see the log") from None
             result = future.result()  # it is at it
         return result
-
-
-def folder_of(settings: Settings) -> Path:
-    """Where the engine of a configuration is."""
-    return chosen_folder(settings.engine, settings.engines)
 
 
 def has_same_frames(one: Manifest, other: Manifest) -> bool:

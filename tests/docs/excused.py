@@ -35,6 +35,7 @@ EXCUSED = {
     r"glatd engine build .* --target tensorrt ": "takes minutes; tests/engines/test_tensorrt.py builds small ones",
     r"glatd engine verify ~/": "needs a GPU, and the engine built before it; tests/engines/ verifies others",
     r"glatd engine bench": "takes a while; tests/engines/test_bench.py runs short ones",
+    r"glatd control \S+ engine |glatd run .*--shadow ": "needs another engine; tests/daemon/swap/ has some",
     r"glatd bench ": "takes minutes of the whole machine; tests/daemon/planner/ runs a short one",
     r"glatd archive s3://": "needs an object store; tests/daemon/archive/ has another of fsspec's",
     r"(RAY_USAGE_STATS_ENABLED=0 )?ray |glatd archive .* --ray ": "needs Ray; tests/daemon/archive/ starts a cluster",

@@ -17,6 +17,7 @@ from glatd.engines.manifest import Manifest
 from glatd.messages import Event
 
 IDLE = State()
+NO_SUCH_CLASS = "the engine was changed, and the new one has no such class"  # cause of an end
 
 
 class Around(NamedTuple):
@@ -110,7 +111,7 @@ class Decider:
         places = {label: index for index, label in enumerate(manifest.labels)}
         known = {index: places[label] for index, label in enumerate(self._announcer.manifest.labels) if label in places}
         unknown = [index for index in self._open if index not in known]
-        events = self._close(unknown, "the engine was changed, and the new one has no such class", self._end)
+        events = self._close(unknown, NO_SUCH_CLASS, self._end)
         muted = [index for index in self._open if rules.on[known[index]] > 1]
         events += self._close(muted, "muted", self._end)
         # A piece is numbered by its place, and as long as an output frame.

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from glatd.daemon.assembly import Assembly
+from glatd.daemon.disagreement import Figures
 from glatd.daemon.loop import Loop
 from glatd.engines.manifest import Manifest
 from glatd.messages import Node, Status
@@ -25,6 +26,7 @@ class Snapshot:
     node: Node
     manifest: Manifest  # of the engine
     refused: int  # engines that were asked for and not taken
+    shadow: Figures | None  # of an engine that is compared
     streams: tuple[Status, ...]
     waiting: tuple[float, ...]  # s of audio that wait for the loop, by stream
     crops: tuple[tuple[int, int], ...]  # looked at and known, by stream
@@ -40,6 +42,7 @@ def take(loop: Loop, assembly: Assembly, subscriptions: Callable[[], int]) -> Sn
         assembly.node_status(loop),
         loop.engine.manifest,
         assembly.refusals,
+        assembly.shadow.figures if assembly.shadow is not None else None,
         tuple(track.status(now) for track in tracks),
         tuple(track.worker.waiting + track.channel.pending / track.channel.stream.sizes.rate for track in tracks),
         tuple((track.channel.stream.local.computed, track.channel.stream.local.known) for track in tracks),
@@ -81,6 +84,8 @@ class LoopCollector(Collector):
         }
         yield InfoMetricFamily("glatd_build", "Which glatd, with which engine.", build)
         yield from _of_node(snapshot)
+        if snapshot.shadow is not None:
+            yield from _of_shadow(snapshot.node, snapshot.shadow)
         yield from _of_streams(snapshot)
 
 
@@ -99,6 +104,28 @@ def _of_node(snapshot: Snapshot) -> Iterator[Metric]:
     yield CounterMetricFamily("glatd_engine_refusals", "Engines that were asked for and refused.", snapshot.refused)
     yield CounterMetricFamily("glatd_overload_steps", "Steps of the overload policy.", node.steps)
     yield CounterMetricFamily("glatd_journal_events", "Offsets given out, over all runs of the node.", snapshot.journal)
+
+
+def _of_shadow(node: Node, figures: Figures) -> Iterator[Metric]:
+    windows = CounterMetricFamily(
+        "glatd_shadow_windows", "Windows that the shadow has compared, or had no time for.", labels=["result"]
+    )
+    windows.add_metric(["compared"], figures.windows)
+    windows.add_metric(["dropped"], node.shadow_dropped)
+    yield windows
+    for name, text, value in (
+        ("glatd_shadow_top5_ratio", "Share of the five best classes that both name.", figures.top5),
+        ("glatd_shadow_score_difference_mean", "Of the scores of both.", figures.mean),
+        ("glatd_shadow_score_difference_max", "Of the scores of both.", figures.max),
+    ):
+        yield GaugeMetricFamily(name, text, value)
+    alone = CounterMetricFamily(
+        "glatd_shadow_decisions", "Windows in which only one hears a class.", labels=["label", "heard_by"]
+    )
+    for heard_by, counts in (("live", figures.live_alone), ("shadow", figures.shadow_alone)):
+        for label, count in sorted(counts.items()):
+            alone.add_metric([label, heard_by], count)
+    yield alone
 
 
 def _of_streams(snapshot: Snapshot) -> Iterator[Metric]:

@@ -4,6 +4,8 @@ Both runs count in samples of the stream, so they compare window by window. Scor
 live run looks at windows of several streams together, in batches of any size. Which crops were chosen is not compared:
 a near tie may fall either way without changing what is said.
 
+Where engines were swapped, a replay has one of them, and what the others said is not compared.
+
 A live run hears less than its recording where it was overloaded, and says so: windows that it skipped or looked at
 with fewer crops, and audio that it had no room for, are counted, not compared. So is audio that the recording lacks
 (its disk was full), and what comes after the end of a run that was stopped.
@@ -15,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from glatd.daemon.events.decider import NO_SUCH_CLASS
 from glatd.daemon.recording.expected import Map
 from glatd.daemon.recording.layout import OF_THE_RECORDING
 from glatd.messages import Event, Gap, Message, Status, Tags, to_map
@@ -27,6 +30,8 @@ NEAR_SECONDS = 5.0  # an event of the same class this near has moved; further of
 UNHEARD = "with audio that only one of the two runs had"
 FEWER_CROPS = "that the run looked at with fewer crops under overload"
 SKIPPED = "that the run skipped under overload"
+UNLIKE = "near windows that were not compared"
+OTHER_ENGINE = "that the engine {} looked at; replay with that one to compare them"
 AFTER_THE_RUN = "after the run had ended"
 AFTER_THE_RECORDING = "after the recording was cut off"
 
@@ -64,6 +69,7 @@ class StreamComparison:
         messages = list(expected)
         self._types = types
         self._windows = {m["end"]: m for m in messages if m["type"] == Tags.type}
+        self._engines = {m.get("engine") for m in self._windows.values()}  # more than one where they were swapped
         self._expected_ends = list(self._windows)
         self._gaps = [m for m in messages if m["type"] == Gap.type]
         self._events = _decided(messages)
@@ -124,6 +130,9 @@ class StreamComparison:
             self._extra.append(span)
             return
         if expected.get("engine", found["engine"]) != found["engine"]:
+            if found["engine"] in self._engines:
+                self._excuse("windows", OTHER_ENGINE.format(expected["engine"]), span)
+                return
             self._verdict.engines = expected["engine"], found["engine"]
         if overlaps(span, self._unheard):
             self._excuse("windows", UNHEARD, span)
@@ -203,7 +212,7 @@ class StreamComparison:
         for event, seen in expected:
             moved = next((other for other in found if _has_moved(event, other[0])), None)
             if self._is_excused(event, seen, complete):
-                self._excuse("events", UNHEARD)
+                self._excuse("events", UNHEARD if len(self._engines) < 2 else UNLIKE)
             elif moved is not None:
                 found.remove(moved)
                 self._differ(event["onset"], event["rate"], f"{_called(event)} expected, {_called(moved[0])} came")
@@ -211,7 +220,7 @@ class StreamComparison:
                 self._differ(event["onset"], event["rate"], f"{_called(event)} was expected, none came")
         for event, seen in found:
             if self._is_excused(event, seen, complete):
-                self._excuse("events", UNHEARD)
+                self._excuse("events", UNHEARD if len(self._engines) < 2 else UNLIKE)
             else:
                 self._differ(event["onset"], event["rate"], f"{_called(event)} came, none was expected")
 
@@ -222,6 +231,8 @@ class StreamComparison:
             decided: end of the last window that the run had seen when it said so. Those after it, which the other
                 run may lack, can have no part in it.
         """
+        if event.get("cause") == NO_SUCH_CLASS:  # the replay has one engine, which has the class
+            return True
         rate = event["rate"]
         span = event["onset"], (event["offset_time"] or event["onset"]) + 1
         heard = [(start, end + SECONDS_SEEN * rate) for start, end in self._unheard]

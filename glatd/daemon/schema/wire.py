@@ -116,6 +116,7 @@ class ReloadReply:
     sources: str  # what became of them
     needs_restart: tuple[str, ...]  # what changed and is not heeded yet
     engine: str = ABSENT  # the one that took over; absent where it is the same
+    shadow: str = ABSENT  # what became of it; absent where it is the same
     events: str = ABSENT  # that their rules changed; absent where they did not
 
 

@@ -5,14 +5,14 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from glatd.daemon.clock import rfc3339
 from glatd.daemon.stream import Window
-from glatd.daemon.web.feed import Feed, Frames, Item, Look, Sound
+from glatd.daemon.web.feed import Engaged, Feed, Frames, Item, Look, Sound
 from glatd.daemon.web.kept import Kept
 from glatd.daemon.web.listening import Listeners
 from glatd.daemon.web.memory import SECONDS, Looks, Memory
@@ -39,6 +39,7 @@ class Board:
         hop_s: s between windows.
         is_veiled: whether speech of a stream must not leave memory: then its spectrogram does not either, for whoever
             has enough of its bands can make speech of them again.
+        mel_hz: centres of the bands.
 
     Attributes:
         statuses: the newest of each stream that was not removed.
@@ -46,23 +47,27 @@ class Board:
     """
 
     def __init__(
-        self, feed: Feed, manifest: Manifest, scale: Scale, hop_s: float, is_veiled: Callable[[str], bool]
+        self,
+        feed: Feed,
+        manifest: Manifest,
+        scale: Scale,
+        hop_s: float,
+        is_veiled: Callable[[str], bool],
+        mel_hz: Sequence[float] = (),
     ) -> None:
-        self.feed, self.manifest, self.scale, self.is_veiled = feed, manifest, scale, is_veiled
-        sizes = manifest.geometry
-        self._drawn = round(KEPT_S * sizes.rate / sizes.hop)  # mel frames
-        self._index = {label.name: index for index, label in enumerate(manifest.labels)}
+        self.feed, self.is_veiled = feed, is_veiled
         self._pictures: dict[str, Newest] = {}
         self.statuses: dict[str, Status] = {}
         self.node: Node | None = None
         self.viewers: set[Viewer] = set()
-        self.listeners = Listeners(feed, sizes.rate)
+        self.listeners = Listeners(feed, manifest.geometry.rate)
         self._looks = math.ceil(SECONDS / hop_s)
         self.memory_seconds = self._looks * hop_s
         self._memories: dict[str, Memory] = {}
         self._kept: dict[str, Kept] = {}
         self._gaps: dict[str, deque[Gap]] = {}
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)  # of this run, oldest first
+        self._engage(Engaged(manifest, scale, tuple(mel_hz)))
 
     def take(self) -> None:
         """All that the loop has handed over."""
@@ -129,8 +134,21 @@ class Board:
             for viewer in self.viewers:
                 viewer.offer(text)
 
+    def _engage(self, item: Engaged) -> None:
+        """Show what this engine says from now on; of what another said, its classes and bands, nothing fits."""
+        self.manifest, self.scale, self.mel_hz = item.manifest, item.scale, item.mel_hz
+        sizes = self.manifest.geometry
+        self._drawn = round(KEPT_S * sizes.rate / sizes.hop)  # mel frames
+        self._index = {label.name: index for index, label in enumerate(self.manifest.labels)}
+        for known in (self._pictures, self._memories, self._kept):
+            known.clear()
+        for viewer in self.viewers:  # it comes again, and is told all anew
+            viewer.hang_up()
+
     def _take(self, item: Item) -> None:
-        if isinstance(item, Frames):
+        if isinstance(item, Engaged):
+            self._engage(item)
+        elif isinstance(item, Frames):
             self._draw(item)
         elif isinstance(item, Look):
             self._score(item)

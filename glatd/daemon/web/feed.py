@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from glatd.daemon.tagging import Seen
 from glatd.daemon.track import Track
+from glatd.daemon.web.spectrogram import Scale, mel_hz, scale_of
+from glatd.engines.engine import Engine
+from glatd.engines.manifest import Manifest
 from glatd.messages import Message, Tags
 
 MOST_WAITING = 1000  # items; the larger half of them are 0.15 MB each
@@ -48,7 +51,16 @@ class Sound:
     samples: NDArray[np.float32]
 
 
-Item = Message | Frames | Look | Sound
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """Another engine has taken over; what follows is its own."""
+
+    manifest: Manifest
+    scale: Scale
+    mel_hz: tuple[float, ...]  # centres of the bands
+
+
+Item = Message | Frames | Look | Sound | Engaged
 
 
 class Feed:
@@ -86,6 +98,13 @@ class Feed:
     def saw(self, track: Track, seen: Seen) -> None:
         """Hand a look over."""
         self._put(Look(track.name, seen, track.announcer.clock.at(seen.window.end)))
+
+    def turn(self, engine: Engine) -> None:
+        """Another engine has taken over: hand over what it is."""
+        self._hop = engine.sizes.hop
+        self._frames.clear()
+        # Whatever the room: what follows would mean nothing without it.
+        self._items.append(Engaged(engine.manifest, scale_of(engine), tuple(mel_hz(engine))))
 
     def look(self) -> None:
         """The end of a pass: hand over what somebody listens to, and wake the other side if there is reason."""

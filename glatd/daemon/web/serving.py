@@ -48,6 +48,7 @@ class Dashboard:
             scale_of(assembly.engine),
             settings.hop,
             lambda stream: is_veiled(stream, settings.blank),
+            mel_hz(assembly.engine),
         )
         verdicts = Verdicts(Path(settings.journal) if settings.journal else None)
         journal = assembly.journal
@@ -55,13 +56,14 @@ class Dashboard:
         def past() -> Past:
             return JournalPast(journal) if isinstance(journal, Journal) else RunPast(lambda: tuple(board.events))
 
-        state = State(loop, board, settings, assembly.session, mel_hz(assembly.engine))
+        state = State(loop, board, settings, assembly.session)
         bound = bind(address)
         doorman = Doorman(token, bound.getsockname()[1])
         self._api = Api(settings, board, state, doorman, manager, past, verdicts)
         app = make_app(self._api, Live(board, state, doorman), Pages(), address[0], web.origins)
         loop.sinks = [*loop.sinks, self.feed]
         loop.saw = self.feed.saw
+        loop.turned = self.feed.turn
         self._own: asyncio.AbstractEventLoop | None = None
         self._server = DashboardServer(bound, app, self._begin)
 

@@ -22,14 +22,17 @@ class State:
 
     Args:
         session: id of this run.
-        mel_hz: centres of the bands.
     """
 
-    def __init__(self, loop: Loop, board: Board, settings: Settings, session: str, mel_hz: list[float]) -> None:
+    def __init__(self, loop: Loop, board: Board, settings: Settings, session: str) -> None:
         self._loop, self._board, self._settings, self._session = loop, board, settings, session
         self._rules_then: dict[str, dict[str, Any] | None] | None = None  # as last told by the loop
+
+    def _engine(self) -> dict[str, Any]:
+        """Of which all is that is shown now."""
+        board, settings = self._board, self._settings
         manifest, sizes, scale = board.manifest, board.manifest.geometry, board.scale
-        self._engine = {
+        return {
             "model": manifest.model,
             "target": manifest.runtime.target,
             "precision": manifest.runtime.precision,
@@ -38,13 +41,12 @@ class State:
             "window_s": sizes.window * sizes.hop / sizes.rate,
             "rate": sizes.rate,
             "mels": sizes.mels,
-            "mel_hz": mel_hz,
+            "mel_hz": list(board.mel_hz),
             "frame_s": sizes.hop / sizes.rate,
             "classes": len(manifest.labels),
             "spec_floor_db": scale.floor,
             "spec_ceiling_db": scale.ceiling,
         }
-        self._labels = [{"label": label.name, "mid": label.mid} for label in manifest.labels]
 
     async def told(self, may_write: bool) -> dict[str, Any]:
         """The map.
@@ -63,8 +65,8 @@ class State:
             "session": self._session,
             "version": glatd.__version__,
             "time": rfc3339(time.time()),
-            "engine": self._engine,
-            "labels": self._labels,
+            "engine": self._engine(),
+            "labels": [{"label": label.name, "mid": label.mid} for label in board.manifest.labels],
             "streams": streams,
             "node_status": to_map(board.node) if board.node else None,
             "web": {

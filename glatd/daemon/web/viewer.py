@@ -15,6 +15,7 @@ MOST_PICTURES = 100  # that wait, from which on spectrograms are left out: they 
 MOST_STREAMS = 512  # watched
 MOST_LABELS = 64
 LONGEST_NAME = 200
+AGAIN = 1012  # code of a close: come again
 
 
 class Viewer:
@@ -32,6 +33,7 @@ class Viewer:
         self.streams: frozenset[str] = frozenset()
         self.labels: tuple[str, ...] = ()
         self.missed = 0
+        self._leaving = False
 
     def offer(self, message: str | bytes) -> None:
         """Have something sent, if there is room; text is JSON, bytes are a spectrogram."""
@@ -42,6 +44,11 @@ class Viewer:
             self._waiting.append(json.dumps({"type": "missed", "count": self.missed}))
             self.missed = 0
         self._waiting.append(message)
+        self._came.set()
+
+    def hang_up(self) -> None:
+        """Have it come again, once what waits has been sent."""
+        self._leaving = True
         self._came.set()
 
     def greet(self, hello: str) -> None:
@@ -60,6 +67,9 @@ class Viewer:
                     await self._socket.send_bytes(message)
                 else:
                     await self._socket.send_text(message)
+            if self._leaving:
+                await self._socket.close(AGAIN, "another engine has taken over")
+                return
 
 
 def read_watch(text: str) -> tuple[frozenset[str], tuple[str, ...]]:

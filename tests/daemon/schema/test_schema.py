@@ -261,7 +261,8 @@ def check_catch_up(asks: Asking) -> None:
 def check_control(tells: Asking) -> None:
     """What a daemon is told, each request once."""
     values = {
-        "stream": "yard", "label": "Dog", "key": "on", "value": "0.7", "source": f"two=zmq+{free_endpoint()}"
+        "stream": "yard", "label": "Dog", "key": "on", "value": "0.7", "source": f"two=zmq+{free_endpoint()}",
+        "engine": "auto",
     }  # fmt: skip
     for do, keys in REQUESTS.items():
         request = {"do": do} | {key: values[key] for key in keys} | ({"stream": "two"} if do == "remove" else {})

@@ -115,8 +115,9 @@ export class Store {
   }
 
   takeState(state) {
-    const restarted = this.session && this.session !== state.session;
-    // What was counted in samples of the last run means nothing in this one.
+    // What was counted in samples of the last run means nothing in this one, and what another engine said neither.
+    const restarted =
+      this.session && (this.session !== state.session || this.engine?.hash !== state.engine?.hash);
     if (restarted) this.streams.clear();
     const { node, session, version, engine, web } = state;
     Object.assign(this, { node, session, version, engine, web: web ?? {} });
