@@ -42,6 +42,8 @@ def measure_peak(runtime: Runtime, threads: int) -> Peak:
         return cpu_peak(runtime.precision, threads)
     if runtime.target == "tensorrt":
         return tensorrt_peak(runtime)
+    if runtime.target == "cuda":
+        return torch_peak(runtime.precision)
     raise EngineError(f"there is no probe for the target {runtime.target!r}")
 
 
@@ -97,6 +99,28 @@ def tensorrt_peak(runtime: Runtime) -> Peak:
     return Peak(runtime.precision, CHAIN * GPU_SIDE**3 / product, COPIED / fastest(copy))
 
 
+def torch_peak(precision: str) -> Peak:
+    """By torch, with TF32 as its engines have it, and its copy within the GPU's memory."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    kind = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(precision, torch.float32)
+    one = torch.randn(GPU_SIDE, GPU_SIDE, device="cuda", dtype=kind) / GPU_SIDE**0.5
+    other, to = torch.empty_like(one), torch.zeros(COPIED, dtype=torch.uint8, device="cuda")
+    source = torch.ones_like(to)
+
+    def product() -> None:
+        for _ in range(CHAIN):
+            torch.matmul(one, one, out=other)
+        torch.cuda.synchronize()
+
+    def copy() -> None:
+        to.copy_(source)
+        torch.cuda.synchronize()
+
+    return Peak(precision, CHAIN * GPU_SIDE**3 / fastest(product), COPIED / fastest(copy))
+
+
 def product_chain(precision: str) -> bytes:
     """An ONNX graph [B, side] -> [B, 1]: `CHAIN` products with one matrix, of which next to nothing is copied out."""
     from onnx import TensorProto, helper, numpy_helper
@@ -125,7 +149,8 @@ def product_chain(precision: str) -> bytes:
 def fastest(run: Callable[[], object]) -> float:
     """Seconds of the fastest of the runs that fit into `SECONDS`, three at least: what the machine can."""
     run()
-    found, until = [], time.perf_counter() + SECONDS
+    found: list[float] = []
+    until = time.perf_counter() + SECONDS
     while len(found) < 3 or time.perf_counter() < until:
         began = time.perf_counter()
         run()

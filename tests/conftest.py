@@ -27,9 +27,14 @@ def shared() -> Path:
 
 def missing_for_gpu() -> str | None:
     """Why tests marked `gpu` cannot run here."""
-    import torch  # late: seconds
+    from glatd.engines.targets.cuda_gpu import find_gpu
+    from glatd.errors import EngineError
 
-    return None if torch.cuda.is_available() else "needs a CUDA device"
+    try:
+        find_gpu()
+    except EngineError as error:
+        return f"needs a CUDA device: {error}"
+    return None
 
 
 def missing_for_device() -> str | None:

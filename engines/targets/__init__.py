@@ -5,7 +5,7 @@ from importlib import import_module
 from glatd.engines.targets.target import Target
 from glatd.errors import EngineError
 
-TARGETS = ("cpu", "tensorrt")
+TARGETS = ("cpu", "tensorrt", "cuda")
 
 
 def find_target(name: str) -> Target:

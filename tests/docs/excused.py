@@ -32,7 +32,7 @@ EXCUSED = {
     r"scripts/sbom ": "judges an installation that is not here; tests/deploy/ judges one that is",
     r"sudo scripts/bare_debian": "makes a Debian root, as root, from a mirror",
     r"python -m benchmarks ": "takes an hour, and a corpus that does not come along",
-    r"glatd engine build .* --target tensorrt ": "takes minutes; tests/engines/test_tensorrt.py builds small ones",
+    r"glatd engine build .* --target (tensorrt|cuda) ": "takes minutes; tests/engines/ builds small ones",
     r"glatd engine verify ~/": "needs a GPU, and the engine built before it; tests/engines/ verifies others",
     r"glatd engine bench": "takes a while; tests/engines/test_bench.py runs short ones",
     r"glatd control \S+ engine |glatd run .*--shadow ": "needs another engine; tests/daemon/swap/ has some",
