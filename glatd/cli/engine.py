@@ -24,7 +24,7 @@ engine.add_command(bench)
 @engine.command()
 @click.argument("bundle", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Folder of the engine.")
-@click.option("--target", default="cpu", help="What to build for: cpu.", show_default=True)
+@click.option("--target", default="cpu", help="What to build for: cpu, tensorrt, cuda.", show_default=True)
 @click.option(
     "--precision",
     default="float32",
