@@ -129,7 +129,7 @@ class RecordingSource(Source):
             if reader is not None:
                 reader.close()
 
-    def outages(self) -> Sequence[Outage]:
+    def recorded_outages(self) -> Sequence[Outage]:
         """Those at which events of the recorded run ended, in order."""
         try:
             lines = [line for line in read_lines(self.folder / INDEX) if line.get("type") == "outage"]

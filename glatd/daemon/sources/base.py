@@ -57,7 +57,7 @@ class Source(ABC):
             SourceError: the source cannot be opened, or fails.
         """
 
-    def outages(self) -> Sequence[Outage]:
+    def recorded_outages(self) -> Sequence[Outage]:
         """Those that a live run knew by its clock, if this is a recording of one.
 
         Raises:

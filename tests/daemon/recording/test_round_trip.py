@@ -59,13 +59,13 @@ def test_outages_come_out_as_they_went_in_and_one_that_none_can_be_is_named(tmp_
         stream.take(blocks(exact(1_000, 1, 16), [1_000], 16_000, 16)[0])
     recorder.close()
     (source,) = open_recording(tmp_path / "rec").streams
-    assert source.outages() == told
-    coming = Outages(source.outages())
+    assert source.recorded_outages() == told
+    coming = Outages(source.recorded_outages())
     assert coming.before(122_880) == [] and coming.before(153_600) == told[:1] and coming.before(1 << 40) == told[1:]
     index = source.folder / INDEX
     index.write_text(index.read_text().replace("2.25", '"long"'))
     with pytest.raises(SourceError, match=r"has an outage that none can be .*; take it from a copy"):
-        source.outages()
+        source.recorded_outages()
 
 
 SIZES = st.lists(st.sampled_from([1, 7, 160, 319, 960, 4_607, 4_608, 4_609, 20_000]), min_size=1, max_size=4)
