@@ -112,6 +112,9 @@ class Compared(Protocol):
     figures: Figures
     dropped: int  # windows
 
+    def close(self) -> None:
+        """Compare no more."""
+
 
 class Assembly:
     """Everything that the streams of one process share.

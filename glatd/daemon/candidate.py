@@ -7,6 +7,7 @@ from glatd.daemon.assembly import check_engine
 from glatd.daemon.headroom import check_room
 from glatd.daemon.settings import Settings
 from glatd.daemon.tagging import FRONTEND_ROWS, Floats, silence
+from glatd.engines.certificate import read_certificate
 from glatd.engines.choose import chosen_folder
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
@@ -43,6 +44,9 @@ class Candidate:
                 f"{running.geometry.rate} Hz; start glatd again with it"
             )
         check_room(manifest)
+        certificate = read_certificate(folder, manifest)
+        if certificate is not None and (faults := certificate.faults()):
+            raise EngineError(f"{folder} is certified to be off: {'; '.join(faults)}; build it again")
         engine = load_engine(folder, settings.threads, settings.incremental, settings.lanes)
         check_engine(settings, engine)
         for _ in engine.warm_up(FRONTEND_ROWS, settings.crops):

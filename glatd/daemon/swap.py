@@ -140,7 +140,7 @@ class Swapper:
         try:
             candidate = Candidate.load(settings, before)
             loaded = time.monotonic()
-            streams = self._hand_over(candidate)
+            streams, held = self._hand_over(candidate)
         except GlatdError as error:
             self._refuse(settings, error)
             raise
@@ -152,7 +152,8 @@ class Swapper:
         now = candidate.engine.manifest
         give_back()
         log.info(
-            "engine %s %s (%s, %s) took over from %s %s between two hops, on %d streams; it was ready after %.1f s",
+            "engine %s %s (%s, %s) took over from %s %s between two hops, on %d streams; it was ready after %.1f s, "
+            "and the loop was held for %.0f ms",
             now.model,
             now.hash,
             now.runtime.target,
@@ -161,11 +162,12 @@ class Swapper:
             before.hash,
             streams,
             loaded - began,
+            1000 * held,
         )
         return {"engine": now.hash, "model": now.model, "before": before.hash}
 
-    def _hand_over(self, candidate: Candidate) -> int:
-        """Have the loop go on with it; the streams that do."""
+    def _hand_over(self, candidate: Candidate) -> tuple[int, float]:
+        """Have the loop go on with it; the streams that do, and for how many seconds that held the loop."""
         assembly, loop = self._assembly, self._loop
         engine, settings = candidate.engine, candidate.settings
         former = assembly.engine  # so that it is let go in this thread: that may take a while
@@ -173,18 +175,20 @@ class Swapper:
         def turned(track: Track) -> Turn:
             return self._turned(candidate, track, renewed[track.name][1])
 
-        def turn() -> None:
+        def turn() -> float:
+            began = time.monotonic()
             loop.turn(engine, turned)
             assembly.adopt(engine, candidate.silence, settings)
             loop.overload.rungs = assembly.rungs()
             loop.tell_node()
+            return time.monotonic() - began
 
         with self._lock:
             renewed = self._renewed(settings.events, engine.manifest)
-            self._in_loop(turn)
+            held = self._in_loop(turn)
             self._book.adopt(settings.events, renewed)
         del former
-        return len(renewed)
+        return len(renewed), held
 
     def _turned(self, candidate: Candidate, track: Track, rules: LiveRules) -> Turn:
         """What a stream goes on with. In the loop's thread."""

@@ -34,6 +34,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers["fused"] = 1 - answers["fused"]
     np.savez(lying / "probe.npz", **answers)
     rehash(lying, read_manifest(lying))
+    (_copy(root, "forged") / "certificate.json").write_text("{}", encoding="utf-8")
     damaged = _copy(root, "damaged") / "global.bin"
     damaged.write_bytes(damaged.read_bytes()[:-4] + b"oops")
     return root
