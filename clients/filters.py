@@ -22,8 +22,8 @@ class Wanted:
     streams: tuple[str, ...] = (EVERY,)  # globs, one of which must fit
     labels: tuple[str, ...] = ()  # classes and groups as they were given; none for all
     mids: frozenset[str] | None = None  # of these and all below them; None for all
-    phases: frozenset[str] = frozenset(PHASES)
-    least: float = 0.0  # score
+    phases: frozenset[str] | None = None  # None for all, also those of a later glatd
+    least: float = 0.0  # score; 0 asks for none
 
     def stream(self, name: str) -> bool:
         """Whether messages of a stream are wanted."""
@@ -32,8 +32,8 @@ class Wanted:
     def event(self, event: Event) -> bool:
         """Whether an event is wanted, in the phase that it is in."""
         return (
-            event.phase in self.phases
-            and event.peak >= self.least
+            (self.phases is None or event.phase in self.phases)
+            and (not self.least or event.peak >= self.least)
             and (self.mids is None or event.mid in self.mids)
             and self.stream(event.stream)
         )
@@ -72,7 +72,7 @@ def wanted(
     if not (math.isfinite(least) and 0 <= least <= 1):
         raise ConfigError(f"least = {least!r} must be a score from 0 to 1")
     mids = frozenset[str]().union(*map(mids_below, labels)) if labels else None
-    return Wanted(streams or (EVERY,), labels, mids, frozenset(phases or PHASES), least)
+    return Wanted(streams or (EVERY,), labels, mids, frozenset(phases) or None, least)
 
 
 def several(values: str | Iterable[str]) -> tuple[str, ...]:

@@ -86,6 +86,14 @@ def test_phases_scores_streams_and_groups_of_events(node: Node) -> None:
     assert heard(node, label=["Vehicle"], least=0.5) == [4]
 
 
+def test_who_asks_for_nothing_gets_everything(node: Node) -> None:
+    """Also what no glatd says today: what was not asked for cannot be left out without a word."""
+    node.say(2, peak=-0.5)
+    node.say(1, peak=0.5)
+    assert heard(node) == [1, 2, 3]
+    assert heard(node, least=0.1) == [3]
+
+
 def test_what_a_filter_leaves_out_moves_the_cursor(node: Node, tmp_path: Path) -> None:
     """Whether the node left it out or the client; so it is not asked for again, and is no loss when it is removed."""
     filters: list[dict[str, object]] = [{"label": "Vehicle"}, {"label": ["Vehicle", "Cat"]}, {"phase": "start"}]

@@ -19,7 +19,7 @@ export class Wanted {
     }
     if (!(least >= 0 && least <= 1)) throw new ConfigError(`least = ${least} must be a score from 0 to 1`);
     this.least = least;
-    this.phases = new Set(phases.length ? phases : PHASES);
+    this.phases = phases.length ? new Set(phases) : undefined;
     this.mids = this.labels.length ? new Set(this.labels.flatMap((name) => [...midsBelow(name)])) : undefined;
     this.globs = (this.streams.length ? this.streams : ["*"]).map(fitting);
   }
@@ -30,8 +30,8 @@ export class Wanted {
 
   event(event) {
     return (
-      this.phases.has(event.phase) &&
-      event.peak >= this.least &&
+      (this.phases === undefined || this.phases.has(event.phase)) &&
+      (!this.least || event.peak >= this.least) &&
       (this.mids === undefined || this.mids.has(event.mid)) &&
       this.stream(event.stream)
     );

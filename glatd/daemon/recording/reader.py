@@ -104,6 +104,7 @@ class RecordingSource(Source):
         """
         self.complete = False
         reader: _SegmentReader | None = None
+        came = 0, 1  # sample behind what was given, and Hz
         try:
             for line in read_lines(self.folder / INDEX):
                 if self._stopped.is_set():
@@ -113,10 +114,15 @@ class RecordingSource(Source):
                     if reader is not None:
                         reader.close()
                     reader = _SegmentReader(self.folder, line)
+                    _check_order(came, (reader.end, reader.rate))
                 elif kind == "flushed" and reader is not None:
                     yield from map(self._picked, reader.read(line))
+                    came = reader.end, reader.rate
                 elif kind == "gap":
-                    yield Missing(_whole(line["end"]), _whole(line["rate"], 1, _FASTEST), str(line["cause"]))
+                    until = _whole(line["end"]), _whole(line["rate"], 1, _FASTEST)
+                    _check_order(came, until)
+                    came = until
+                    yield Missing(*until, str(line["cause"]))
                 elif kind == "end":
                     self.complete = True
         except OSError as error:
@@ -148,13 +154,18 @@ class RecordingSource(Source):
 
 
 class _SegmentReader:
-    """Reads one file of a recording, stretch by stretch."""
+    """Reads one file of a recording, stretch by stretch.
+
+    Attributes:
+        end: sample of the stream behind what was read.
+        rate: Hz.
+    """
 
     def __init__(self, folder: Path, line: dict[str, Any]) -> None:
         self._path = folder / str(line["file"])
         if self._path.parent != folder:
             raise ValueError(f"file {line['file']!r} is not in the folder")
-        self._next, self._rate = _whole(line["start"]), _whole(line["rate"], 1, _FASTEST)
+        self.end, self.rate = _whole(line["start"]), _whole(line["rate"], 1, _FASTEST)
         self._channels = _whole(line["channels"], 1, _MOST_CHANNELS)
         self._bits = None if line["bits"] is None else _whole(line["bits"], 1, 24)
         self._file: IO[bytes] | None = None
@@ -167,20 +178,20 @@ class _SegmentReader:
 
     def read(self, line: dict[str, Any]) -> Iterator[Block | Missing]:
         """The samples of one stretch."""
-        start, end = self._next, _whole(line["end"], self._next)
-        self._next = end
+        start, end = self.end, _whole(line["end"], self.end)
+        self.end = end
         samples = self._samples(line, end - start)
         if samples is None:
-            yield Missing(end, self._rate, DAMAGED)
+            yield Missing(end, self.rate, DAMAGED)
             return
-        size = max(1, self._rate // BLOCKS_A_SECOND)
+        size = max(1, self.rate // BLOCKS_A_SECOND)
         clock = line.get("clock")
         unix, sample = (None, 0) if clock is None else (float(clock["unix"]), _whole(clock["sample"]))
         for at in range(0, len(samples), size):
             piece = samples[at : at + size]
             newest = start + at + len(piece)
-            wall = None if unix is None else unix + (newest - sample) / self._rate
-            yield Block(start + at, piece, self._rate, None, self._bits, wall)
+            wall = None if unix is None else unix + (newest - sample) / self.rate
+            yield Block(start + at, piece, self.rate, None, self._bits, wall)
 
     def _samples(self, line: dict[str, Any], count: int) -> Floats | None:
         """[count, channels]; None where they are not what was written."""
@@ -239,6 +250,13 @@ def _whole(value: Any, least: int = 0, most: int = 1 << 62) -> int:
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"{ascii(value)[:60]} is no whole number from {least} to {most}")
     return value
+
+
+def _check_order(came: tuple[int, int], goes_on: tuple[int, int]) -> None:
+    """A ValueError where a stream would go back, by more than the rounding between two rates; (sample, Hz) both."""
+    (end, rate), (start, other) = came, goes_on
+    if start * rate < end * other - max(rate, other):
+        raise ValueError(f"sample {start} at {other} Hz lies before what came, up to {end} at {rate} Hz")
 
 
 def _decoder(streaminfo: bytes) -> "AudioCodecContext":

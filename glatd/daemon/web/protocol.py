@@ -88,6 +88,12 @@ class Requests(Unread, H11Protocol):
         else:
             self._head.stop()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what makes no sense; with that a request is answered whose body it was, too."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        super().send_400_response(msg)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._head.stop()
         super().connection_lost(exc)

@@ -68,6 +68,19 @@ def test_outages_come_out_as_they_went_in_and_one_that_none_can_be_is_named(tmp_
         source.recorded_outages()
 
 
+@pytest.mark.parametrize("repeated", ["segment", "gap"])
+def test_an_index_that_goes_back_is_none(tmp_path: Path, repeated: str) -> None:
+    samples = exact(16_000, 1, 16)
+    items: list[Block | Missing] = [*blocks(samples, [1_600], 16_000, 16), Missing(20_000, 16_000, "lost")]
+    source = record(tmp_path / "rec", [*items, *blocks(samples, [1_600], 16_000, 16, start=20_000)])
+    index = source.folder / INDEX
+    lines = index.read_text().splitlines()
+    again = next(line for line in lines if f'"{repeated}"' in line)
+    index.write_text("\n".join([*lines[:-1], again, lines[-1]]) + "\n")
+    with pytest.raises(SourceError, match="lies before what came"):
+        list(source.blocks())
+
+
 SIZES = st.lists(st.sampled_from([1, 7, 160, 319, 960, 4_607, 4_608, 4_609, 20_000]), min_size=1, max_size=4)
 
 
