@@ -27,7 +27,7 @@ demo: $(STAMPS)/base
 	$(BIN)/glatd replay demo/*.ogg --speed 1.0
 
 test: check $(STAMPS)/node
-	$(BIN)/pytest -m "not slow"
+	scripts/halves -m "not slow"
 
 test-long: check $(STAMPS)/node
 	$(BIN)/pytest
