@@ -24,6 +24,7 @@ from glatd.trainer.evaluation import as_tree, batches, evaluate_clips, table
 from glatd.trainer.glat import Glat, GlatSpec
 from glatd.trainer.judge import judge
 from glatd.trainer.looker import Compiled, Network, compiled, find_device
+from glatd.trainer.sceneset import SceneSet
 from tests.conftest import ROOT
 from tests.engines.tiny import Tiny
 
@@ -139,6 +140,27 @@ def test_from_the_command_line(packed: Path, tmp_path: Path) -> None:
         assert "fused, 5 crops, grid stream" in told.output
         figures = json.loads(out.read_text())["ways"]["stream/fused"]
         assert figures["per_class"]["Dog"]["ap"] == 1.0  # it barks, and is heard
+
+
+def test_scenes_are_judged_as_the_network_sees_them() -> None:
+    """Both streams and both together, on the grid of the clip, as in a forward pass; with silence at the start."""
+    torch.manual_seed(0)
+    model = Glat(Tiny(), GlatSpec(crops=3)).eval()
+    frames = np.random.default_rng(0).normal(-4, 2, (5, 1000, 128)).astype(np.float16)
+    silent = np.array([0, 400, 0, 900, 33])
+    scenes = SceneSet(frames, np.full((5, 4), -1), np.zeros((5, 4, 2), np.int64), silent)
+    told: list[int] = []
+    scores = judge(Network(model), scenes.batches(2), progress=told.append)
+    assert told == [2, 4, 5]
+    with torch.no_grad():
+        whole = model(torch.from_numpy(frames.astype(np.float32)), torch.from_numpy(silent))
+    for way, wanted in (
+        ("global", whole.global_scores),
+        ("clip/local", whole.local_scores),
+        ("clip/fused", whole.scores),
+    ):
+        np.testing.assert_allclose(scores[way], wanted, atol=1e-6)
+    assert set(judge(Network(model), scenes.batches(5), places=["all"])) == {"global", "all/local", "all/fused"}
 
 
 def test_no_such_device() -> None:
