@@ -79,8 +79,8 @@ class OpenLeft(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
+        assert isinstance(convolution.padding, tuple)
         time, bins = convolution.padding
-        assert isinstance(time, int) and isinstance(bins, int)
         self.sides = (bins, bins, 0, time)
         self.convolution = copy.deepcopy(convolution)
         self.convolution.padding = (0, 0)
