@@ -107,7 +107,8 @@ def test_a_scrape_says_what_the_messages_say(daemon: tuple[Running, str]) -> Non
     assert before["windows"] <= value("glatd_windows_total", **yard, result="looked") <= after["windows"]
     assert value("glatd_lateness_seconds_count") == value("glatd_stage_seconds_count", stage="publish")
     crops = [value("glatd_crops_total", **yard, result=result) for result in ("looked", "known")]
-    assert sum(crops) == 5 * value("glatd_windows_total", **yard, result="looked")
+    windows = value("glatd_windows_total", **yard, result="looked")
+    assert windows <= crops[0] <= windows + 2 and crops[1] <= 7 * windows  # one new a hop; eight in all at most
     assert -60 < value("glatd_stream_level_dbfs", **yard) < 0
     events = [message for message in process.messages if message["type"] == "event"]
     assert 1 <= value("glatd_journal_events_total") <= len(events)
@@ -135,7 +136,8 @@ def test_the_names_in_docs_and_deploy_are_those_that_are_served(daemon: tuple[Ru
     }
     named = set(re.findall(r"`(glatd_\w+)`", page))
     # Its drift is known after minutes only.
-    named = {name for name in named if not name.startswith("glatd_gpu_")}  # this machine may have none
+    # This machine may have none; a shadow's are in tests/daemon/swap/.
+    named = {name for name in named if not name.startswith(("glatd_gpu_", "glatd_shadow_"))}
     assert named - {"glatd_stream_drift_ratio", "glatd_stage_seconds", "glatd_lateness_seconds"} <= served
     assert ours <= named
     dashboard = json.loads((DEPLOY / "grafana.json").read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """An engine beside the live one: compared on the same windows, never in its way."""
 
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from glatd.daemon.shadow import Shadow
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.messages import Message, Tags
+from tests.conftest import ROOT
 from tests.daemon.processes import free_endpoint
 from tests.daemon.sounds import RATE, noise
 from tests.daemon.swap.box import STREAMS, box, follow_each_other, until
@@ -37,7 +39,8 @@ def test_a_shadow_is_compared_and_told_and_the_live_engine_goes_on(engines: Path
         )
         assert node["shadow_max"] > 0.5 and node["engine"] == hash_of(engines / "tiny")
         found = read(f"{metrics}/metrics")
-        assert 'glatd_shadow_windows_total{result="compared"}' in found and "glatd_shadow_score_difference_max" in found
+        named = set(re.findall(r"`(glatd_shadow_\w+)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")))
+        assert len(named) == 5 and named == set(re.findall(r"(?m)^# TYPE (glatd_shadow_\w+)", found))
 
         # It takes over, and is compared with itself: the very same.
         daemon.swap(engines / "other")

@@ -104,7 +104,8 @@ def test_what_cannot_take_over_is_refused_in_a_line_and_the_old_engine_stays(eng
         assert read(f"{metrics}/healthz").startswith(f"ok, but engine {engines / 'lying'} was refused: ")
         found = read(f"{metrics}/metrics")
         assert f"glatd_engine_refusals_total {len(REFUSED) + 1}.0" in found and "glatd_trouble 1.0" in found
-        until(lambda: len(daemon.said(f"the engine stays tiny {own}: ")) == len(REFUSED) + 1, "logged")
+        # The same line twice is told once.
+        until(lambda: len(daemon.said(f"the engine stays tiny {own}: ")) >= len(REFUSED), "logged")
 
         # A rule for a class that the engine has not: as at the start.
         rule = f'[[events.rule]]\nlabels = ["{GONE}"]\nchildren = false\non = 0.9\n'
