@@ -52,14 +52,8 @@ class Disagreement:
         self.live = live
         places = {label: index for index, label in enumerate(other.labels)}
         pairs = [(index, places[label]) for index, label in enumerate(live.labels) if label in places]
-        self._own, self._theirs = (
-            (np.array(column, np.int64) for column in zip(*pairs, strict=True))
-            if pairs
-            else (
-                np.zeros(0, np.int64),
-                np.zeros(0, np.int64),
-            )
-        )
+        self._own = np.array([own for own, _ in pairs], np.int64)
+        self._theirs = np.array([theirs for _, theirs in pairs], np.int64)
         self._names = [live.labels[index].name for index in self._own.tolist()]
         self._windows = self._same = 0
         self._sum = 0.0
