@@ -6,7 +6,7 @@ folder, so the package is hidden from it.
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ class Cpu:
         self, folder: Path, manifest: Manifest, threads: int, imitated: bool, lanes: int = 1
     ) -> Mapping[str, Graph]:
         precision = manifest.runtime.precision
+        standing = {trunk.of for trunk in manifest.geometry.trunks}  # what they stand for is asked for hardly ever
         graphs: dict[str, Graph] = {}
         for name, inputs in manifest.inputs.items():
             pieces = {piece: folder / f"{name}.{piece}.xml" for piece in PIECES}
@@ -143,10 +144,11 @@ class Cpu:
                     for piece, path in pieces.items()
                     if path.is_file()
                 }
-                graphs[name] = compile_pieces(files, inputs, threads, imitated, lanes)
+                load = functools.partial(compile_pieces, files, inputs, threads, imitated, lanes)
             else:  # in float32; and in engines of earlier versions, which are whole at every precision
                 whole = precision if name in ("global", "local") else "float32"
-                graphs[name] = compile_graph(folder / f"{name}.xml", inputs, whole, threads, lanes)
+                load = functools.partial(compile_graph, folder / f"{name}.xml", inputs, whole, threads, lanes)
+            graphs[name] = later(load) if name in standing else load()
         return graphs
 
     def most_windows(self, manifest: Manifest) -> int:
@@ -156,6 +158,12 @@ class Cpu:
 
 
 TARGET = Cpu()
+
+
+def later(load: Callable[[], Graph]) -> Graph:
+    """A graph that is loaded when it is first run."""
+    loaded = functools.cache(load)
+    return lambda *inputs: loaded()(*inputs)
 
 
 def holds_float16(model: Any) -> bool:
