@@ -20,6 +20,9 @@ from glatd.terminal import tell
 @RULES
 @ENGINE
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
+@click.option(
+    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: everywhere, or where chosen.  [default: all]"
+)
 def plot(
     recording: Path,
     out: Path,
@@ -28,6 +31,7 @@ def plot(
     rules: Path | None,
     engine: str | None,
     hop: float | None,
+    local: str | None,
 ) -> int:
     """Draw what the networks see in a recording, where they look twice, and what is told of it.
 
@@ -42,7 +46,7 @@ def plot(
     from glatd.daemon.settings import read_settings
 
     events = None if rules is None else read_settings(rules).events
-    given = {"engine": engine, "hop": hop, "events": events}
+    given = {"engine": engine, "hop": hop, "local": local, "events": events}
     draw(recording, out, at, stream, given, lambda line: click.echo(line, err=True), tell)
     click.echo(f"{out}", err=True)
     return 0

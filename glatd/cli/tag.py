@@ -22,7 +22,7 @@ from glatd.terminal import Printer, tell
 @click.option("--shadow", metavar="DIR", help="An engine that looks beside it and is only compared.")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
 @click.option(
-    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: where chosen, or everywhere.  [default: top-k]"
+    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: everywhere, or where chosen.  [default: all]"
 )
 @click.option("--record", metavar="DIR", help="Also record into DIR what every stream hears and what is said of it.")
 @click.option(
@@ -72,7 +72,7 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
 @click.option(
     "--local",
     type=click.Choice(["top-k", "all"]),
-    help="Second looks: where chosen, or everywhere.  [default: top-k, or as in REC]",
+    help="Second looks: everywhere, or where chosen.  [default: all, or as in REC]",
 )
 @click.option("--node", help="Name of this box in topics.  [default: the host's name, or as in REC]")
 @click.option(

@@ -43,7 +43,7 @@ class Settings:
     shadow: str = ""  # folder of an engine that looks at the same windows beside it and is only compared; "" for none
     hop: float = 0.96  # s between windows, a multiple of the engine's stride
     top: int = 10  # tags a message, by falling score; 0 for all classes
-    local: Literal["top-k", "all"] = "top-k"  # second looks: at the K places chosen for it; at every place, one a hop
+    local: Literal["top-k", "all"] = "all"  # second looks: at every place, one new one a hop; at K that are chosen
     crops: int = 5  # K of "top-k", at most the engine's
     threads: int = 0  # windows that are looked at side by side, each by one CPU thread; 0: as many as there are cores
     incremental: bool = True  # whether what an engine's trunks made of the past is kept, or every window made anew

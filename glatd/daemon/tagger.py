@@ -35,11 +35,11 @@ class Tagger:
         rate: Hz of the samples that will be pushed.
         hop: seconds between windows, a multiple of the engine's stride.
         top: tags a message; None for all classes.
-        crops: K, crops a window, at most the engine's.
+        crops: K of "top-k", crops a window, at most the engine's.
         name: of the stream in the messages.
         start: UNIX seconds of the first sample; now, when None.
         events: rules by which events are told too; none are when None.
-        local: where the local stream looks: at the K places chosen for it, or at all, one new crop a hop.
+        local: where the local stream looks: at every place, one new crop a hop; or at the K that are chosen for it.
 
     Raises:
         ConfigError: a hop or a number of crops that the engine cannot do, or rules that cannot be.
@@ -55,7 +55,7 @@ class Tagger:
         name: str = "audio",
         start: float | None = None,
         events: EventSettings | None = None,
-        local: Literal["top-k", "all"] = "top-k",
+        local: Literal["top-k", "all"] = "all",
     ) -> None:
         self.engine, self.rate = engine, rate
         clock = WallClock(time.time() if start is None else start, engine.sizes.rate)

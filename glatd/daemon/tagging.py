@@ -97,11 +97,12 @@ def looking(engine: Engine, local: str, crops: int | None, hop: int) -> Looking:
         local: "top-k" or "all".
         crops: K of "top-k".
         hop: mel frames.
+
+    Raises:
+        ConfigError: a number of crops that the engine does not select.
     """
-    if local == "all":
-        return Everywhere(hop)
     check_crops(engine, crops)
-    return TopK(crops)
+    return Everywhere(hop) if local == "all" else TopK(crops)
 
 
 def see(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) -> list[Seen]:

@@ -99,7 +99,7 @@ def test_overload_is_met_rung_by_rung_and_told(engine: Engine) -> None:
     """Four streams want 4.2 windows/s of an engine that does 2.5."""
     slow = Slow(engine, 0.4)
     sources: list[Source] = [Paced(f"s{number}", noise(14 * RATE, number)) for number in range(4)]
-    messages = run(slow, Settings(publish="", status_seconds=1.0), sources)
+    messages = run(slow, Settings(publish="", status_seconds=1.0, local="top-k"), sources)
     nodes = [message for message in messages if isinstance(message, Node)]
     policies = list(dict.fromkeys(node.policy for node in nodes))
     assert policies[:3] == ["full", "3 crops", "1 crop"] or policies[:2] == ["3 crops", "1 crop"]

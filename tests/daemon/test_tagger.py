@@ -99,7 +99,7 @@ def test_crops_lie_in_their_window_on_the_grid_with_real_middles(engine: Engine,
     for message in whole:
         if not isinstance(message, Tags):
             continue
-        assert len(message.crops) == sizes.crops
+        assert 1 <= len(message.crops) <= 9  # eight at steps of a hop, and one more at the end
         for crop in message.crops:
             assert crop.end - crop.start == sizes.crop * sizes.hop
             assert message.start <= crop.start and crop.end <= message.start + sizes.window * sizes.hop
@@ -108,7 +108,7 @@ def test_crops_lie_in_their_window_on_the_grid_with_real_middles(engine: Engine,
 
 def test_fewer_crops_are_the_first_of_more(engine: Engine) -> None:
     samples = noise(4 * RATE)
-    five, two = tagged(engine, samples), tagged(engine, samples, crops=2)
+    five, two = tagged(engine, samples, local="top-k"), tagged(engine, samples, local="top-k", crops=2)
     for one, other in zip(five, two, strict=True):
         assert isinstance(one, Tags) and isinstance(other, Tags)
         assert one.crops[:2] == other.crops
@@ -139,7 +139,7 @@ def test_several_streams_together_are_each_alone(engine: Engine, silent: Floats)
                     row = streams.index(window.stream)
                     together[row].append(channels[row].announcer.tags(window))
     assert batches == {1, 2, 3, 4}
-    assert together == [tagged(engine, sound) for sound in sounds]
+    assert together == [tagged(engine, sound, local="top-k") for sound in sounds]
 
 
 def test_a_hop_is_a_multiple_of_the_stride(engine: Engine) -> None:

@@ -216,7 +216,7 @@ def test_another_hop_or_another_way_of_looking_differs(recorded: Path, tmp_path:
     assert "the hop: 0.96 s expected, 1.92 s came" in done.stdout.splitlines()
     again = shutil.copytree(recorded, tmp_path / "rec")
     header = json.loads((again / HEADER).read_text())
-    header["settings"]["crops"] = 1
+    header["settings"] |= {"local": "top-k", "crops": 1}
     (again / HEADER).write_text(json.dumps(header))
     done = replay(again, "--expect", recorded / SAID, "--stream", "hall")
     assert done.returncode == 1 and " expected, " in done.stdout
