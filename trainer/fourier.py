@@ -68,15 +68,15 @@ class FactoredSpectrum(nn.Module):
         super().__init__()
         assert points % (2 * COLUMNS) == len(window) % COLUMNS == hop % COLUMNS == 0 and len(window) <= points
         taps, rows = len(window) // COLUMNS, points // COLUMNS
-        self.hop, self.taps, self.half = hop, taps, rows // 2 + 1
-        p, q = np.arange(self.half), np.arange(COLUMNS)
+        self.hop, self.taps, self.phases = hop, taps, rows // 2 + 1
+        p, q = np.arange(self.phases), np.arange(COLUMNS)
         k = p[:, None, None] + rows * q  # [p, 1, q]
         folded = np.minimum(k, points - k).ravel()
         self.bins = np.full(len(folded), -1)
         _, one_of_each = np.unique(folded, return_index=True)
         self.bins[one_of_each] = folded[one_of_each]
         angle = 2.0 * np.pi * (np.outer(p, np.arange(taps)) % rows) / rows
-        first = np.stack([np.cos(angle), -np.sin(angle)], 1).reshape(2 * self.half, taps)
+        first = np.stack([np.cos(angle), -np.sin(angle)], 1).reshape(2 * self.phases, taps)
         angle = 2.0 * np.pi * (q[:, None] * k % points) / points  # [p, b, q]
         cosine, sine = np.cos(angle), -np.sin(angle)
         # From (real, imaginary) x b to (real, imaginary) x q: (u + i v)(c + i s).
@@ -92,7 +92,7 @@ class FactoredSpectrum(nn.Module):
         rows = (starts[:, None] + torch.arange(self.taps, device=samples.device)).flatten()
         x = samples[:, : self.hop * (frames - 1) + n].reshape(samples.shape[0], -1, COLUMNS).index_select(1, rows)
         x = x.reshape(-1, self.taps, COLUMNS) * self.window
-        x = torch.matmul(self.first, x).reshape(-1, self.half, 2 * COLUMNS).transpose(0, 1)
+        x = torch.matmul(self.first, x).reshape(-1, self.phases, 2 * COLUMNS).transpose(0, 1)
         x = torch.matmul(x, self.second)
         real, imaginary = (x * x).chunk(2, dim=2)
-        return (real + imaginary).transpose(0, 1).reshape(-1, frames, self.half * COLUMNS)
+        return (real + imaginary).transpose(0, 1).reshape(-1, frames, self.phases * COLUMNS)
