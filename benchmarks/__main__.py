@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUNDLE = ROOT / "models" / "glat-mn04"
 WHAT = (
-    "all", "archive", "blanking", "cost", "daemon", "delivery", "events", "load", "loader", "local",
+    "all", "archive", "blanking", "cost", "daemon", "delivery", "events", "incremental", "load", "loader", "local",
     "peers", "runtimes", "viewers", "wheels", "render",
 )  # fmt: skip
 DATA = ROOT.parent / "shared" / "audio"
@@ -115,6 +115,12 @@ def main() -> None:
         from benchmarks import delivery
 
         keep("delivery", delivery.measure())
+    if asked.what == "incremental":
+        from benchmarks import incremental, incremental_page
+
+        result = incremental.measure(asked.engine, asked.turns)
+        keep("incremental", result)
+        incremental_page.write(out / "incremental.md", result)
     if asked.what == "load":
         from benchmarks import load
 
