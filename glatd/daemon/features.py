@@ -37,6 +37,11 @@ class Features:
         self.runs = 0  # of the trunk
         self.reset(0)
 
+    @property
+    def bytes(self) -> int:
+        """Of memory."""
+        return self._frames.bytes
+
     def reset(self, start: int) -> None:
         """Forget everything: before mel frame `start` is nothing but digital silence."""
         self._settled = self._index(start) - self.trunk.provisional

@@ -34,6 +34,11 @@ class Ring:
         return self._first + self._held
 
     @property
+    def bytes(self) -> int:
+        """Of memory."""
+        return self._rows.nbytes
+
+    @property
     def start(self) -> int:
         """Absolute index of the oldest row that is surely kept."""
         return max(self._first, self.end - self.capacity)
