@@ -104,7 +104,7 @@ def main() -> None:
         from benchmarks import cost, cost_page, local
 
         if asked.what == "cost":
-            keep("cost", cost.measure(asked.bundle, min(asked.seconds, 15.0)))
+            keep("cost", cost.measure(asked.bundle, min(asked.seconds, 10.0)))
         else:
             recipe = ROOT / "trainer" / "recipes" / "mn04.toml"
             keep("local", local.measure(asked.data, recipe, asked.scenes, asked.minutes, asked.work))
