@@ -72,7 +72,7 @@ $(STAMPS)/base: $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install
 
 $(STAMPS)/dev: $(ASKED) | $(BIN)/python
-	$(BIN)/python scripts/install train tensorrt-rtx dev release metrics web top plot archive docs mqtt webhook apprise nats
+	$(BIN)/python scripts/install train int8 tensorrt-rtx dev release metrics web top plot archive docs mqtt webhook apprise nats
 
 $(STAMPS)/ray: $(STAMPS)/dev $(ASKED) | $(BIN)/python
 	$(BIN)/python scripts/install dev archive ray

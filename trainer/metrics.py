@@ -6,28 +6,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from glatd.engines.ranking import average_precision
+
 Scores = NDArray[np.floating]
 Truth = NDArray[np.bool_]
-
-
-def average_precision(truth: Truth, scores: Scores) -> float:
-    """Area under the precision-recall steps of one class, ties taken together; shapes [N]."""
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(truth[order])
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    hits, seen = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
-    return float((np.diff(hits, prepend=0) * (hits / seen)).sum() / hits[-1])
-
-
-def precision_at(recalls: Scores, truth: Truth, scores: Scores) -> NDArray[np.float64]:
-    """The best precision of one class at each recall or beyond it: a curve that never rises; shapes [N]."""
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(truth[order])
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    hits, seen = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
-    best = np.maximum.accumulate((hits / seen)[::-1])[::-1]
-    found: NDArray[np.float64] = best[np.minimum(np.searchsorted(hits / hits[-1], recalls - 1e-9), len(best) - 1)]
-    return found
 
 
 def area_under_roc(truth: Truth, scores: Scores) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glatd.engines.ranking import average_precision
 from glatd.trainer.glat import fuse
-from glatd.trainer.metrics import average_precision
 from glatd.trainer.placing import Material, Vectors
 from glatd.trainer.rows import Rows, fit_rows
 

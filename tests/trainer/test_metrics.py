@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from glatd.trainer.metrics import area_under_roc, average_precision, d_prime, evaluate
+from glatd.engines.ranking import average_precision
+from glatd.trainer.metrics import area_under_roc, d_prime, evaluate
 
 
 @settings(deadline=None, max_examples=100)
