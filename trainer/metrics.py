@@ -12,6 +12,17 @@ Scores = NDArray[np.floating]
 Truth = NDArray[np.bool_]
 
 
+def precision_at(recalls: Scores, truth: Truth, scores: Scores) -> NDArray[np.float64]:
+    """The best precision of one class at each recall or beyond it: a curve that never rises; shapes [N]."""
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(truth[order])
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    hits, seen = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    best = np.maximum.accumulate((hits / seen)[::-1])[::-1]
+    found: NDArray[np.float64] = best[np.minimum(np.searchsorted(hits / hits[-1], recalls - 1e-9), len(best) - 1)]
+    return found
+
+
 def area_under_roc(truth: Truth, scores: Scores) -> float:
     """Probability that a positive scores above a negative, ties counted half; shapes [N]."""
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
