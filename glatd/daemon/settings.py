@@ -78,11 +78,6 @@ class Settings:
         """As `LevelGate` takes it; None for off."""
         return "adaptive" if self.gate == "adaptive" else None if isinstance(self.gate, str) else self.gate
 
-    @property
-    def engine_folder(self) -> Path | None:
-        """The engine's folder; None for the default."""
-        return None if self.engine == "auto" else Path(self.engine)
-
 
 def read_settings(path: Path | None, **given: Any) -> Settings:
     """Settings of a file, with the options given on the command line in their place.
