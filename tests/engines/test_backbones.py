@@ -14,6 +14,7 @@ from glatd.engines.build import build_engine
 from glatd.engines.certificate import read_certificate
 from glatd.engines.load import load_engine
 from glatd.engines.manifest import read_manifest
+from glatd.engines.targets import find_target
 from glatd.engines.verify import verify_engine
 from tests.engines.corpus import LABELS, RATE, sound, write_corpus
 
@@ -114,6 +115,11 @@ def test_a_narrow_network_becomes_a_certified_engine(
     walk(bundle, name, "float16", windows)
     assert not (tmp_path / f"{name}-float16" / "global.xml").exists()
     assert (tmp_path / f"{name}-float16" / "global.head.xml").is_file()
+    for precision in find_target("tensorrt").precisions:  # up to the first call that needs a GPU
+        manifest = build_engine(bundle, tmp_path / f"gpu-{precision}", "tensorrt", precision, streams=2)
+        plans = {entry.name: entry.bytes for entry in manifest.files if entry.name.endswith(".engine")}
+        assert set(plans) == {"frontend.engine", "global.engine", "local.engine"}
+        assert all(size > 10_000 for size in plans.values())
 
 
 @pytest.mark.slow
