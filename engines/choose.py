@@ -159,6 +159,7 @@ def load_best(
             log.warning("engine auto: %s", reason)
         if (failed or choice.others) and choice.manifest.runtime.target == "cpu":
             log.warning("engine auto: falling back to the CPU")
-        log.info("engine auto: %s", choice.why)
+        if choice.others or failed or choice.folder != default_engine():  # else there was nothing to choose from
+            log.info("engine auto: %s", choice.why)
         return engine, Choice(choice.folder, choice.manifest, (*choice.others, *failed))
     raise EngineError(f"no engine can run here: {'; '.join(failed) or 'see glatd doctor'}")
