@@ -67,8 +67,7 @@ def load_graph(contender: Contender, name: str, hint: str, threads: int) -> tupl
 
 def openvino_graph(path: Path, hint: str, threads: int) -> tuple[Graph, Any]:
     """As `glatd.engines.targets.cpu.compile_graph`, and the compiled model itself to ask about."""
-    ov = cpu.runtime()
-    core = ov.Core()
+    core = cpu.the_core()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": hint,

@@ -50,9 +50,10 @@ def measure_peak(runtime: Runtime, threads: int) -> Peak:
 def cpu_peak(precision: str, threads: int) -> Peak:
     """By OpenVINO, and numpy's copy."""
     from glatd.engines.targets.cpu import runtime as openvino
+    from glatd.engines.targets.cpu import the_core
 
     ov = openvino()
-    core = ov.Core()
+    core = the_core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     # In 8 bits a product has no type of its own to be asked for; float16 is computed as float32 by most.
     hint, used = ("bf16", "bfloat16") if precision == "bfloat16" and "BF16" in able else ("f32", "float32")

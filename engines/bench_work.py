@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glatd.engines.manifest import Manifest
-from glatd.engines.targets.cpu import runtime
+from glatd.engines.targets.cpu import the_core
 from glatd.errors import EngineError
 
 FILE = "multiply_adds.json"  # in engines whose graphs cannot be counted any more
@@ -19,9 +19,8 @@ def multiply_adds(path: Path) -> int:
     Raises:
         EngineError: it cannot be read.
     """
-    ov = runtime()
     try:
-        model = ov.Core().read_model(path)
+        model = the_core().read_model(path)
     except RuntimeError as error:
         raise EngineError(f"cannot read {path}: {str(error).splitlines()[0]}; build the engine again") from error
     return sum(_of(operation) for operation in model.get_ordered_ops())

@@ -7,6 +7,7 @@ NNCF is needed to build, never to run, and comes with `glatd[int8]`.
 """
 
 import contextlib
+import ctypes
 import io
 import logging
 import sys
@@ -23,6 +24,7 @@ from glatd.engines.targets.target import Order
 from glatd.errors import EngineError
 
 Rows = dict[str, NDArray[np.float32]]
+SS_DISABLE = 2  # of Linux's signal.h
 FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
@@ -65,13 +67,31 @@ def quantise(name: str, pieces: Mapping[str, Any], order: Order, core: Any) -> A
     rows = [as_given(pieces, row, before) for row in rows_of(name, order.material, order.sizes)]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it draws bars
         warnings.simplefilter("ignore")
-        return module.quantize(
+        quantised = module.quantize(
             trunk,
             module.Dataset(rows),
             subset_size=len(rows),
             preset=module.QuantizationPreset.MIXED,  # activations that are not symmetric, as those of Hardswish
             ignored_scope=module.IgnoredScope(types=sorted(others), validate=False),
         )
+    leave_signal_stack()
+    return quantised
+
+
+class SignalStack(ctypes.Structure):
+    """`stack_t` of Linux."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def leave_signal_stack() -> None:
+    """Have this thread handle signals on its own stack again.
+
+    NNCF makes cores of OpenVINO's of its own, and the stack for signals that such a core has set up may be gone with
+    it (`the_core` in cpu.py).
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(SignalStack(None, SS_DISABLE, 0)), None)
 
 
 def rows_of(name: str, material: Material, sizes: Geometry) -> list[Rows]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from glatd.engines.targets.cpu import runtime as openvino
+from glatd.engines.targets.cpu import the_core
 from glatd.engines.targets.tensorrt_library import Library, find_library
 
 Op = Callable[[], None]
@@ -22,12 +22,9 @@ Arrays = list[np.ndarray[Any, Any]]
 
 def run_onnx(path: Path) -> Callable[[Arrays], Arrays]:
     """An ONNX graph as a function, in float32 on the host."""
-    ov = openvino()
-    request = (
-        ov.Core()
-        .compile_model(ov.Core().read_model(path.read_bytes()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        .create_infer_request()
-    )
+    core = the_core()
+    model = core.read_model(path.read_bytes())
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
 
     def run(inputs: Arrays) -> Arrays:
         request.infer(inputs)

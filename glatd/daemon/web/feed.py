@@ -117,6 +117,11 @@ class Feed:
             self._asked, self._woken = True, now
             self.wake()
 
+    def connect(self, wake: Callable[[], None]) -> None:
+        """The other side is there; until now nobody was woken, so whatever was asked of nobody is asked again."""
+        self.wake = wake
+        self._asked = False
+
     def take(self) -> list[Item]:
         """All that waits. In the dashboard's thread."""
         self._asked = False  # first: what comes from now on wakes again

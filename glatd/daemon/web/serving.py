@@ -87,7 +87,7 @@ class Dashboard:
             own.call_later(ALIVE_S, alive)
 
         self._own = own
-        self.feed.wake = lambda: self._in_own(self._board.take)
+        self.feed.connect(lambda: self._in_own(self._board.take))
         alive()
 
     def _in_own(self, function: Callable[[], None]) -> None:

@@ -125,7 +125,7 @@ def test_a_recording_of_glatd_is_one_input_a_stream_and_has_its_dates(tmp_path: 
     stream = record(tmp_path / "recordings" / "rec", blocks(samples, [1600], RATE, None, came=began)).folder
     done = archive(tmp_path / "recordings", "--out", tmp_path / "out", "--jobs", "1")
     assert done.returncode == 0, done.stderr
-    said = of_type(messages(glatd("replay", stream.parent, "--format", "jsonl").stdout), "tags")
+    said = of_type(messages(glatd("replay", stream.parent, "--local", "all", "--format", "jsonl").stdout), "tags")
     found = rows(tmp_path / "out", "windows")
     assert {row["file"] for row in found} == {str(stream)} and len(said) == 2
     assert abs(found[0]["time"].timestamp() - (time.time() - 3600)) < 600

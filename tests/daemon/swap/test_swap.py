@@ -171,16 +171,20 @@ def test_an_end_in_the_middle_of_a_swap_leaves_everything_whole(
     with box(tmp_path, **settings) as daemon:
         daemon.process.wait_for(lambda m: m["type"] == "event" and m["phase"] == "start")
 
-        def swap() -> None:
+        def swap(name: str) -> None:
             with suppress(GlatdError):  # nobody answers
-                ask(daemon.endpoint, "engine", engine=str(engines / "other"), timeout=5)
+                ask(daemon.endpoint, "engine", engine=str(engines / name), timeout=5)
 
-        asking = threading.Thread(target=swap)
-        asking.start()
-        until(lambda: loads(daemon.endpoint), "it loads")
+        for name in 10 * ("other", "tiny"):  # so small an engine may be there before anybody has looked
+            asking = threading.Thread(target=swap, args=(name,))
+            asking.start()
+            while asking.is_alive() and not loads(daemon.endpoint):
+                pass
+            if asking.is_alive():
+                break
+            asking.join()
         assert daemon.process.end(number) == (-number if number == signal.SIGKILL else 0)
         asking.join()
-        assert not daemon.said("took over")
     with box(tmp_path, **settings) as daemon:
         daemon.hears_on(hash_of(engines / "tiny"))
         told = [m for m in daemon.process.messages if m["type"] == "event"]

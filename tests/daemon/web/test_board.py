@@ -199,6 +199,17 @@ def test_a_feed_wakes_seldom_when_nobody_looks(street: Heard) -> None:
     assert woken[1:] == [20] + 19 * [1]
 
 
+def test_a_feed_that_had_nobody_to_wake_wakes_who_comes(street: Heard) -> None:
+    """On a busy machine the loop may have passed before the dashboard's thread has begun."""
+    feed, woken = Feed({}, 320), []
+    feed(street.messages[0])
+    feed.look()
+    feed.connect(lambda: woken.append(len(feed.take())))  # type: ignore[func-returns-value]
+    feed.eager = True
+    feed.look()
+    assert woken == [1]
+
+
 def test_a_memory_keeps_the_newest_looks_and_begins_anew_with_a_new_stream() -> None:
     memory = Memory(4, 2)
     for look in range(6):
