@@ -110,7 +110,10 @@ class Compared(Protocol):
     hash: str  # "" until it is loaded
     refused: str  # why it is not
     figures: Figures
-    dropped: int  # windows
+
+    @property
+    def dropped(self) -> int:
+        """Windows that there was no time for."""
 
     def close(self) -> None:
         """Compare no more."""

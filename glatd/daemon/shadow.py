@@ -63,14 +63,14 @@ class Shadow:
         hash: of the engine; "" while it is loaded, or if it was refused.
         refused: why.
         figures: newest.
-        dropped: windows that there was no time for.
     """
 
     def __init__(
         self, settings: Settings, live: Manifest, tracks: Mapping[str, Track], overloaded: Callable[[], bool]
     ) -> None:
         self.hash = self.refused = ""
-        self.figures, self.dropped = Figures(), 0
+        self.figures = Figures()
+        self._untaken = self._passed = 0  # windows; each is counted in one thread, the first in the loop's
         self._settings, self._live, self._tracks, self._overloaded = settings, live, tracks, overloaded
         self._given: dict[str, tuple[Track, int, int]] = {}  # by stream: what it was, restarts, sample up to which
         self._waiting: deque[Piece] = deque()
@@ -86,7 +86,7 @@ class Shadow:
         if not self.hash:
             return
         if self._overloaded() or len(self._waiting) >= max(4, WAITING_EACH * len(self._tracks)):
-            self.dropped += 1
+            self._untaken += 1
             self._given.pop(track.name, None)
             return
         stream = track.channel.stream
@@ -111,6 +111,11 @@ class Shadow:
         with self._came:
             self._waiting.append(piece)
             self._came.notify()
+
+    @property
+    def dropped(self) -> int:
+        """Windows that there was no time for."""
+        return self._untaken + self._passed
 
     def close(self) -> None:
         """Compare no more."""
@@ -166,11 +171,13 @@ class Shadow:
         """What the shadow says of the windows that a piece completes, each beside what the live one said."""
         engine, settings = candidate.engine, candidate.settings
         for gone in self._streams.keys() - piece.there:
+            self._passed += len(self._due[gone])
             del self._streams[gone], self._due[gone]
         hop = hop_frames(engine, settings.hop)
         if piece.past is not None:
             stream = self._streams[piece.stream] = Stream(engine.sizes, hop, candidate.silence)
             stream.go_on(piece.past)
+            self._passed += len(self._due.get(piece.stream, {}))  # what comes anew leaves them unfinished
             self._due[piece.stream] = {}
         stream, due = self._streams[piece.stream], self._due[piece.stream]
         stream.gaps = list(piece.gaps)
@@ -186,6 +193,7 @@ class Shadow:
             while (window := stream.window_due()) is not None:
                 for passed in [end for end in due if end < window.end]:
                     del due[passed]
+                    self._passed += 1
                 if window.end in due:
                     (seen,) = see(engine, [(stream, window)], looks)
                     found.append((due.pop(window.end), seen.scores))
