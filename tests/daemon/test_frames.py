@@ -51,9 +51,9 @@ def streamed_frames(engine: Engine, silent: Floats, samples: Floats) -> Floats:
 
 
 def assert_same(streamed: Floats, offline: NDArray[np.floating]) -> None:
-    """To 1e-4 of the logarithm, away from the ends of the clip."""
+    """To 0.001 dB, away from the ends of the clip."""
     inner = slice(EDGE, len(streamed) - EDGE)
-    np.testing.assert_allclose(streamed[inner], offline[: len(streamed)][inner], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(streamed[inner], offline[: len(streamed)][inner], rtol=0, atol=0.001 * np.log(10) / 10)
 
 
 @needs_shared
