@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 YOUNG = 10.0  # s; a folder that was made or moved since may not be locked yet, or be on its way
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux' renameat2
 HERE = -100  # AT_FDCWD
+OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)  # a folder with something in it is in the way
 
 
 @contextlib.contextmanager
@@ -87,8 +89,8 @@ def put_in_place(new: Path, out: Path) -> None:
         try:
             os.rename(new, out)  # onto nothing, or an empty folder
             return
-        except OSError:
-            if not out.is_dir() or not any(out.iterdir()):
+        except OSError as error:
+            if error.errno not in OCCUPIED:
                 raise
         if exchange(new, out):
             shutil.rmtree(new, ignore_errors=True)  # the old one, now
@@ -100,7 +102,10 @@ def put_in_place(new: Path, out: Path) -> None:
             continue
         try:
             os.rename(new, out)
-        except OSError:
+        except OSError as error:
+            if error.errno in OCCUPIED:  # another build was quicker: what is aside is older than both
+                shutil.rmtree(aside, ignore_errors=True)
+                continue
             os.rename(aside, out)
             raise
         shutil.rmtree(aside, ignore_errors=True)
