@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.daemon.batching import choose, sleep_until
+from glatd.daemon.calls import Calls
 from glatd.daemon.clock import SystemClock
 from glatd.daemon.events.rules import Rules
 from glatd.daemon.journal.numbering import Numbering
@@ -81,7 +82,7 @@ class Loop:
         self._node_status, self._every_pass = node_status, every_pass
         self._sounds = sounds(engine)
         self._stop = threading.Event()
-        self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._calls = Calls()
         self._looked = self._told = 0.0  # monotonic s
 
     @property
@@ -99,9 +100,7 @@ class Loop:
 
     def ask(self, function: Callable[[], Any]) -> "Future[Any]":
         """Have a function called in the loop's thread, between two passes; from any thread."""
-        future: Future[Any] = Future()
-        self._asked.append((function, future))
-        return future
+        return self._calls.ask(function)
 
     def add(self, track: Track) -> None:
         """Start one more stream. In the loop's thread (`ask`).
@@ -167,10 +166,6 @@ class Loop:
             self.tell_events(track.turn(turn))
             self.tell(track.status(time.time()))
 
-    def tell_node(self) -> None:
-        """Tell how the node fares, before it is time. In the loop's thread (`ask`)."""
-        self._tell_node()
-
     def run(self) -> None:
         """Start the sources and stay until the end."""
         live: list[Track] = []
@@ -184,7 +179,7 @@ class Loop:
             live = self.live()
             self._stop_sources(live)
         for track in live:
-            self._close(track, "stopped")
+            self.tell_events(track.close("stopped"))
             track.announcer.state = "stopped"
             self.tell(track.status(time.time(), "the daemon stops"))
 
@@ -199,24 +194,20 @@ class Loop:
             for event in self._journal.append(events):
                 self.tell(event)
 
+    def tell_node(self) -> None:
+        """Tell how the node fares, when it is time or before. In the loop's thread (`ask`)."""
+        if self._node_status is not None:
+            self.tell(self._node_status(self))
+        self.late.clear()
+
     def _until_the_end(self) -> None:
         while (self.stays or self.live()) and not self._stop.is_set():
-            self._answer()
+            self._calls.answer()
             live = self.live()
             self._fetch(live)
             self._work(live)
             self._look_after()
             self._every_pass()
-
-    def _answer(self) -> None:
-        for _ in range(len(self._asked)):  # what is asked meanwhile has its turn in the next pass
-            function, future = self._asked.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue  # whoever asked waits no more; from here on he cannot take it back
-            try:
-                future.set_result(function())
-            except Exception as error:
-                future.set_exception(error)
 
     def _fetch(self, live: Sequence[Track]) -> None:
         """Wait for audio, and give each stream what has come."""
@@ -227,7 +218,7 @@ class Loop:
             self._stop.wait(max(0.0, min(until - time.monotonic(), IDLE_SECONDS)))
         with self._ready:
             came = [track.fetch() for track in live]
-            if not any(came) and not due and not self._asked:
+            if not any(came) and not due and not self._calls:
                 self._ready.wait(IDLE_SECONDS)
                 came = [track.fetch() for track in live]
         for track, has_come in zip(live, came, strict=True):
@@ -292,7 +283,7 @@ class Loop:
         self.saw(track, seen)
         self.compare(track, seen)
         if self.overload.observe(began - since, now):
-            self._tell_node()
+            self.tell_node()
 
     def _look_after(self) -> None:
         """The health of every source, and the messages that come every few seconds."""
@@ -309,7 +300,7 @@ class Loop:
                 self.tell(track.status(time.time(), "the clock of this machine was set" if clock_was_set else ""))
         if told:
             self._told = now
-            self._tell_node()
+            self.tell_node()
 
     def _check(self, track: Track) -> None:
         if (status := track.check(time.time())) is not None:
@@ -319,20 +310,12 @@ class Loop:
         self.tell(gap)
         self.tell_events(track.gap(gap))
 
-    def _close(self, track: Track, cause: str) -> None:
-        self.tell_events(track.close(cause))
-
-    def _tell_node(self) -> None:
-        if self._node_status is not None:
-            self.tell(self._node_status(self))
-        self.late.clear()
-
     def _start(self, track: Track) -> None:
         self.tell(track.status(time.time()))
         track.worker.start()
 
     def _end(self, track: Track) -> None:
-        self._close(track, "removed" if track.left is not None else "end of stream")
+        self.tell_events(track.close("removed" if track.left is not None else "end of stream"))
         track.ended = True
         track.announcer.state = "failed" if track.worker.error else "ended"
         removed = "removed" if track.left is not None else ""
