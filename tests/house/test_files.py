@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import sysconfig
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
@@ -89,7 +90,9 @@ def test_nothing_that_was_installed_floats() -> None:
     """Not even what was asked for by something that was asked for."""
     # From elsewhere: glatd is the checkout, pip comes with Python, torch brings these on some machines.
     others = ("glatd", "pip", "nvidia-", "cuda-", "triton")
-    there = {name(found.metadata["Name"]): found.version.partition("+")[0] for found in distributions()}
+    # Not sys.path: setuptools, once imported, adds the packages that it carries within itself.
+    site = list({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    there = {name(found.metadata["Name"]): found.version.partition("+")[0] for found in distributions(path=site)}
     floating = {
         package: version for package, version in there.items()
         if not package.startswith(others) and pins().get(package) != version

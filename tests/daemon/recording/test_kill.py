@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glatd.audio import Missing
-from glatd.daemon.recording.layout import INDEX, SAID
+from glatd.daemon.recording.layout import INDEX, SAID, TOO_SLOW
 from glatd.daemon.recording.lines import read_lines
 from glatd.daemon.recording.reader import open_recording
 from tests.conftest import ROOT
@@ -55,17 +55,16 @@ def check(folder: Path, bits: int | None, channels: int, taken: int) -> int:
     if not streams:
         return 0
     (source,) = streams
-    pieces = joined(source.blocks())
-    assert not [piece for piece in pieces if isinstance(piece, Missing)]
+    pattern = exact(RATE // 2, channels, bits)
     read = 0
-    for piece in pieces:
-        assert isinstance(piece, tuple)
+    for piece in joined(source.blocks()):
+        if isinstance(piece, Missing):  # a hundred times real time is too much for a busy machine, and told
+            assert piece.cause == TOO_SLOW
+            continue
         start, samples = piece
-        assert start == 0
-        read = len(samples)
-        pattern = exact(RATE // 2, channels, bits)
-        whole = np.concatenate([pattern] * (read // len(pattern) + 1))[:read]
-        assert same_bits(samples, whole)
+        turns = -(-(start + len(samples)) // len(pattern))
+        assert same_bits(samples, np.concatenate([pattern] * turns)[start : start + len(samples)])
+        read += len(samples)
     assert not source.complete
     in_files = 0
     for path in sorted(source.folder.glob("*.*")):
