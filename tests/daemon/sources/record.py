@@ -1,6 +1,6 @@
 """Iterates a source in a process of its own and tells what it gave, as JSON lines; run by the tests.
 
-usage: record.py URI SECONDS [OUT.npy]     stops the source after so many seconds
+usage: record.py URI SECONDS [OUT.npy]     stops the source so many seconds after its first block
 """
 
 import json
@@ -28,11 +28,11 @@ def main(uri: str, seconds: str, out: str = "") -> None:
 
     timer = threading.Timer(float(seconds), stop)
     timer.daemon = True
-    timer.start()
     pieces, jumps, end, error = [], [], 0, ""
     try:
         for block in source.blocks():
             if not pieces:
+                timer.start()
                 tell(rate=block.rate, channels=block.samples.shape[1], arrival=block.arrival, now=time.monotonic())
             if block.start != end:
                 jumps.append((end, block.start - end))
