@@ -20,9 +20,10 @@ from glatd.audio import read_mono
 from glatd.daemon.crops import LocalScores
 from glatd.daemon.looking import Everywhere, Looking, TopK
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames, make_frames, see, silence
+from glatd.daemon.tagging import hop_frames, make_frames, see, silence
 from glatd.engines.engine import Engine, pool
 from glatd.engines.load import load_engine
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS
 
 SKIP = 11  # windows before it counts: the first ones have fewer crops
 STEPS_S = (0.32, 0.96, 1.92)  # between the crops of "all", for mAP

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from glatd.daemon.events.hearing import Hearing, Loudness
 from glatd.daemon.looking import Everywhere, Looking, TopK
 from glatd.daemon.stream import Stream, Window
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, Seen, hop_frames, silence, step
+from glatd.daemon.tagging import Seen, hop_frames, silence, step
 from glatd.engines.engine import Engine
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS
 
 Samples = NDArray[np.float32]
 FLOOR = 0.03  # fused score; below it nothing is kept

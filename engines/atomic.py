@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -42,18 +43,13 @@ def work_folder(out: Path) -> Iterator[Path]:
 
 def sweep(out: Path) -> None:
     """Remove what builds into `out` left that are no more: their lock is gone with them."""
-    for old in out.parent.glob(f".{glob_escaped(out.name)}.*.aside"):
+    for old in out.parent.glob(f".{glob.escape(out.name)}.*.aside"):
         if is_left(old) and not out.exists():
             with contextlib.suppress(OSError):
                 os.rename(old, out)
-    for left in out.parent.glob(f".{glob_escaped(out.name)}.*"):
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*"):
         if left.suffix in (".building", ".aside") and is_left(left):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def glob_escaped(name: str) -> str:
-    """A name as a pattern that only it matches."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def is_left(folder: Path) -> bool:

@@ -1,7 +1,6 @@
 """Measure an engine on this machine: how long each graph takes by batch, and how near that comes to what it can do."""
 
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +13,12 @@ from glatd.engines.bench_peak import Peak, measure_peak
 from glatd.engines.bench_work import work_of
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
-from glatd.engines.manifest import GRAPHS, Manifest
+from glatd.engines.machine import cpu_name, resident_mb
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS, GRAPHS, Manifest, Runtime, read_manifest
+from glatd.engines.targets.cuda_gpu import cuda_runtime, gpu_here
 from glatd.errors import ConfigError, EngineError
 
 WINDOW = "window"  # both looks at a window, all K crops of it, and the front end of the hop before
-HOP_SECONDS = 0.96
 WARM_UP, LEAST = 3, 5  # runs that are not counted, and that are
 
 
@@ -87,15 +87,17 @@ def bench(folder: Path, threads: int = 1, seconds: float = 1.0, batches: Sequenc
         raise ConfigError(f"--seconds {seconds:g} must be above 0, up to an hour")
     if any(batch < 1 for batch in batches):
         raise ConfigError(f"a batch of {min(batches)} cannot be; from 1 on")
-    load, grown, on_gpu = os.getloadavg()[0], resident_mb(), gpu_used_mb()
+    load = os.getloadavg()[0]
+    # Before the process is weighed: whoever asks CUDA first loads it.
+    on_gpu = None if read_manifest(folder).runtime.target == "cpu" else gpu_used_mb()
+    grown = resident_mb()
     began = time.perf_counter()
     engine = load_engine(folder, threads, incremental=False)
     load_seconds = time.perf_counter() - began
     manifest = engine.manifest
     work = work_of(folder, manifest, GRAPHS)
     sizes = manifest.geometry
-    hop_blocks = max(1, round(HOP_SECONDS * sizes.rate / (sizes.hop * sizes.block)))
-    work[WINDOW] = 0
+    hop_blocks = max(1, round(DEFAULT_HOP_SECONDS * sizes.rate / (sizes.hop * sizes.block)))
     if set(GRAPHS) <= set(work):
         work[WINDOW] = hop_blocks * work["frontend"] + work["global"] + sizes.crops * work["local"]
     timed = [
@@ -104,11 +106,11 @@ def bench(folder: Path, threads: int = 1, seconds: float = 1.0, batches: Sequenc
         for name, function in runs(engine, batch, hop_blocks).items()
     ]
     grown = resident_mb() - grown
-    used = gpu_used_mb()
+    used = None if on_gpu is None else gpu_used_mb()
     peak = measure_peak(manifest.runtime, threads)
     return Report(
         manifest=manifest,
-        machine=machine_name(manifest),
+        machine=machine_name(manifest.runtime),
         threads=threads,
         load=load,
         load_seconds=load_seconds,
@@ -181,36 +183,16 @@ def times(function: Callable[[], object], seconds: float) -> list[float]:
     return found
 
 
-def machine_name(manifest: Manifest) -> str:
-    """The GPU, or the CPU, as its maker calls it."""
-    if manifest.runtime.target != "cpu":
-        from glatd.engines.targets.cuda_gpu import find_gpu
-
-        gpu = find_gpu()
-        return f"{gpu.name}, driver {gpu.driver or 'unknown'}, CUDA {gpu.cuda}"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{named[0] if named else platform.machine()}, {os.cpu_count()} cores"
-
-
-def resident_mb() -> float:
-    """Of this process; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def machine_name(runtime: Runtime) -> str:
+    """What is measured: the GPU with its software, or the CPU."""
+    gpu = None if runtime.target == "cpu" else gpu_here()
+    if gpu is None:
+        return f"{cpu_name()}, {os.cpu_count()} cores"
+    return f"{gpu.name}, driver {gpu.driver or 'unknown'}, CUDA {gpu.cuda}"
 
 
 def gpu_used_mb() -> float | None:
     """Of the GPU, by all programs; None without one."""
-    from glatd.engines.targets.cuda_gpu import DRIVER, cuda_runtime
-
-    if not DRIVER.exists():
-        return None
     try:
         error, unused, all_of_it = cuda_runtime().cudaMemGetInfo()
     except EngineError:

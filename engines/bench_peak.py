@@ -78,9 +78,10 @@ def cpu_peak(precision: str, threads: int) -> Peak:
 def tensorrt_peak(runtime: Runtime) -> Peak:
     """By TensorRT, and CUDA's copy within the GPU's memory."""
     from glatd.engines.targets.cuda_device import Device, Memory
-    from glatd.engines.targets.tensorrt_build import Batches, Settings, build
+    from glatd.engines.targets.rows import Batches
+    from glatd.engines.targets.tensorrt_build import Settings, build
     from glatd.engines.targets.tensorrt_library import find_library
-    from glatd.engines.targets.tensorrt_run import GpuGraph, Scratch
+    from glatd.engines.targets.tensorrt_run import GpuGraph
 
     library, device = find_library(runtime.name), Device()
     row, batches = ((GPU_SIDE,),), Batches(GPU_SIDE, GPU_SIDE)
@@ -88,7 +89,7 @@ def tensorrt_peak(runtime: Runtime) -> Peak:
     plan = library.module.Runtime(library.logger).deserialize_cuda_engine(data)
     if plan is None:
         raise EngineError(f"TensorRT does not load the probe: {library.said()}")
-    scratch = Scratch(device, int(plan.device_memory_size_v2))
+    scratch = Memory(device, int(plan.device_memory_size_v2))
     graph = GpuGraph(library, device, "probe", plan, row, batches, scratch, sizes=(GPU_SIDE,))
     one, other = Memory(device, COPIED), Memory(device, COPIED)
 

@@ -14,7 +14,8 @@ from glatd.config import build as build_tree
 from glatd.engines.atomic import put_in_place, work_folder
 from glatd.engines.cache import Cache, key_of
 from glatd.engines.certificate import Certificate, write_certificate
-from glatd.engines.certify import certify, machine
+from glatd.engines.certify import certify
+from glatd.engines.machine import processor_name
 from glatd.engines.manifest import (
     FILE,
     GRAPHS,
@@ -91,7 +92,7 @@ def build_engine(
     out: Path,
     target: str = "cpu",
     precision: str = "float32",
-    streams: int = STREAMS,
+    streams: int | None = None,
     cache: Cache | None = None,
 ) -> Manifest:
     """Build `bundle` for `target` into `out`, which appears only when it is whole, and good where that can be told.
@@ -100,7 +101,7 @@ def build_engine(
     Without, its answers to the probe are all that is looked at.
 
     Args:
-        streams: at most, that are looked at together; a GPU's engine is compiled for as many.
+        streams: at most, that are looked at together; a GPU's engine is compiled for as many. None: `STREAMS`.
         cache: where to look for the same engine first.
 
     Raises:
@@ -113,23 +114,22 @@ def build_engine(
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / FILE).is_file())):
         raise EngineError(f"{out} is something else (it has no {FILE}); choose another --out")
     model, sizes = read_bundle_files(bundle)
-    profile = builder.profile(streams)
-    if profile is not None:
-        # A GPU looks at the whole of a window sooner than the host can keep and hand over what is known of it.
-        sizes = replace(sizes, trunks=())
+    profile = builder.profile(streams or STREAMS)
+    # A GPU looks at the whole of a window sooner than the host can keep and hand over what is known of it.
+    used = sizes if profile is None else replace(sizes, trunks=())
     runtime = builder.runtime(precision)
     try:
         key = ""
         if cache is not None:
             asked = {"runtime": asdict(runtime), "profile": profile and asdict(profile), "glatd": glatd.__version__}
-            key = key_of(sources(bundle, sizes), asked | {"machine": machine(), "model": asdict(model)})
+            key = key_of(sources(bundle, used), asked | {"machine": processor_name(runtime), "model": asdict(model)})
         place = out.resolve()  # a link stays one
         with work_folder(place) as work:
             if cache is None or not cache.take(key, work):
                 material = read_material(bundle, model.weights_sha256, sizes)
-                builder.convert(Order(bundle, work, graph_inputs(sizes), sizes, precision, profile, material))
+                builder.convert(Order(bundle, work, graph_inputs(used), used, precision, profile, material))
                 shutil.copyfile(bundle / PROBE, work / PROBE)
-                manifest = write_manifest(work, described(work, model, sizes, runtime, profile))
+                manifest = write_manifest(work, described(work, model, used, runtime, profile))
                 prove(work, manifest, material)
                 if cache is not None:
                     cache.keep(key, work)

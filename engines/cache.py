@@ -51,11 +51,10 @@ class Cache:
         if not entry.is_dir():
             return False
         try:
-            manifest = read_manifest(entry)
-            check_files(entry, manifest)
-            read_certificate(entry, manifest)
             shutil.copytree(entry, work, dirs_exist_ok=True)
+            manifest = read_manifest(work)
             check_files(work, manifest)
+            read_certificate(work, manifest)
             os.utime(entry)
         except (EngineError, OSError, shutil.Error) as error:
             LOG.warning("an engine in the cache is of no use and is built anew: %s", error)

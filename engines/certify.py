@@ -1,6 +1,5 @@
 """Hold an engine against the float32 network: what its certificate says is measured here."""
 
-import platform
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from glatd.engines.certificate import DIGITS, VERSION, Certificate, Errors
 from glatd.engines.engine import Engine, Floats, pool
 from glatd.engines.load import load_engine
+from glatd.engines.machine import processor_name
 from glatd.engines.manifest import read_manifest
 from glatd.engines.material import EVERY, TONE, Material
 from glatd.engines.ranking import judged_classes, mean_average_precision
@@ -98,8 +98,8 @@ def certify(folder: Path, material: Material) -> Certificate:
         weights_sha256=material.about.weights_sha256,
         precision=manifest.runtime.precision,
         computed=computed,
-        machine=manifest.runtime.built_for.get("gpu") or machine(),
-        runtime=f"{manifest.runtime.name} {find_target(manifest.runtime.target).runtime('float32').version}",
+        machine=processor_name(manifest.runtime),
+        runtime=f"{manifest.runtime.name} {find_target(manifest.runtime.target).version(manifest)}",
         made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         windows=count,
         clips=sum(name.startswith("clip") for name in names),
@@ -122,8 +122,7 @@ def in_batches(engine: Engine, material: Material) -> Iterator[tuple[NDArray[np.
     """Numbers of windows, their frames [P, window, M] by the engine and audible [P, F]; every batch of one size."""
     size = max(1, min(BATCH, engine.most_windows))
     for first in range(0, len(material.samples), size):
-        samples, audible = material.rows(first, size)
-        rows = np.minimum(np.arange(first, first + size), len(material.samples) - 1)
+        rows, samples, audible = material.rows(first, size)
         yield rows, np.ascontiguousarray(frames_in_blocks(engine, samples)), audible
 
 
@@ -138,14 +137,3 @@ def local_scores(engine: Engine, frames: Floats, starts: NDArray[np.int64]) -> F
 def highest(scores: Floats, count: int) -> NDArray[np.int64]:
     """The classes [count] of the highest scores [C]; of equal ones the earlier."""
     return np.argsort(-scores, kind="stable")[:count]
-
-
-def machine() -> str:
-    """The processor, as the system names it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -13,14 +13,14 @@ from pathlib import Path
 from glatd.engines.engine import Engine
 from glatd.engines.load import default_engine, load_engine
 from glatd.engines.manifest import FILE, Manifest, read_manifest
-from glatd.engines.targets import TARGETS, find_target
+from glatd.engines.targets import find_target
 from glatd.errors import EngineError
 
 log = logging.getLogger("glatd.engines")
 
 BEST_FIRST = ("tensorrt", "cuda", "cpu")
 FASTEST_FIRST = {  # where each is within its tolerance, as its certificate says
-    "tensorrt": ("fp8", "int8", "float16", "bfloat16", "float32"),
+    "tensorrt": ("float16", "bfloat16", "float32"),
     "cuda": ("float16", "bfloat16", "float32"),
     "cpu": ("int8", "bfloat16", "float16", "float32"),
 }
@@ -95,12 +95,11 @@ def ranked(folders: Sequence[Path]) -> Iterator[tuple[Path, Manifest | EngineErr
             yield folder, error
             continue
         runtime = manifest.runtime
-        targets = [name for name in BEST_FIRST if name in TARGETS]
         precisions = FASTEST_FIRST.get(runtime.target, ())
-        if runtime.target not in targets or runtime.precision not in precisions:
+        if runtime.target not in BEST_FIRST or runtime.precision not in precisions:
             yield folder, EngineError(f"{folder} is for {runtime.target} in {runtime.precision}, which is not known")
             continue
-        rank = targets.index(runtime.target), precisions.index(runtime.precision)
+        rank = BEST_FIRST.index(runtime.target), precisions.index(runtime.precision)
         usable.append((rank, manifest.provenance.get("built", ""), folder, manifest))
     usable.sort(key=lambda item: item[1], reverse=True)  # the newest first, among equals of
     usable.sort(key=lambda item: item[0])

@@ -14,6 +14,9 @@ from glatd.errors import ConfigError, EngineError
 VERSION = 2
 FILE = "manifest.json"
 GRAPHS = ("frontend", "global", "local")  # in every engine
+FEATURE = "feature"  # an output of exported graphs, where trunk and head of the network part; no engine gives it
+
+DEFAULT_HOP_SECONDS = 0.96  # between two windows of a stream, where nobody says otherwise
 
 
 @dataclass(frozen=True, slots=True)

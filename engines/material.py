@@ -22,7 +22,6 @@ from glatd.errors import ConfigError, EngineError
 FILE = "material.npz"
 VERSION = 1
 EVERY = 50  # of the front end's frames, one in so many is kept
-FULL = 200  # windows of a certificate worth the name
 TONE = "tone"  # the window with a tone at -60 dBFS beside a loud one
 FULL_SCALE = 32_768.0
 
@@ -56,10 +55,10 @@ class Material:
     seen_audible: Floats  # [M, F]
     seen_starts: NDArray[np.int64]  # [M, K] mel frames
 
-    def rows(self, first: int, count: int) -> tuple[Floats, Floats]:
-        """Samples and audible of `count` windows, the last one again where there are no more."""
+    def rows(self, first: int, count: int) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """Numbers, samples and audible of `count` windows, the last one again where there are no more."""
         index = np.minimum(np.arange(first, first + count), len(self.samples) - 1)
-        return self.samples[index].astype(np.float32) / np.float32(FULL_SCALE), self.audible[index]
+        return index, self.samples[index].astype(np.float32) / np.float32(FULL_SCALE), self.audible[index]
 
     def calibration(self) -> dict[str, list[dict[str, Floats]]]:
         """Inputs of `global` and `local`, a window a step, by their names in the graphs."""

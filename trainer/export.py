@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glatd.engines.build import write_geometry
-from glatd.engines.manifest import Geometry
+from glatd.engines.manifest import FEATURE, Geometry
 from glatd.engines.material import FILE as MATERIAL
 from glatd.engines.probe import FILE as PROBE_FILE
 from glatd.engines.probe import probe_windows
@@ -27,7 +27,6 @@ from glatd.trainer.heads import GlobalHead, LocalHead
 from glatd.trainer.material import make_material
 from glatd.trainer.trunk import Trunk, pieces
 
-FEATURE = "feature"  # where trunk and head of a network part (`Backbone.feature`); the programs give it, too
 LOOK = ("scores", "activations", "starts", "classes", "middles")
 INPUTS = {
     "frontend": ("samples",),

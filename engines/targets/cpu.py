@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from glatd.engines.engine import Graph
 from glatd.engines.lanes import PerThread
-from glatd.engines.manifest import Manifest, Profile, Runtime
+from glatd.engines.manifest import FEATURE, Manifest, Profile, Runtime
 from glatd.engines.targets.cpu_int8 import quantise
-from glatd.engines.targets.cpu_split import FEATURE, PIECES, split
+from glatd.engines.targets.cpu_split import PIECES, split
+from glatd.engines.targets.rows import check_inputs
 from glatd.engines.targets.target import Order
 from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
@@ -75,6 +76,9 @@ class Cpu:
 
     def runtime(self, precision: str) -> Runtime:
         return Runtime(self.name, "openvino", version(), precision)
+
+    def version(self, manifest: Manifest) -> str:
+        return version()
 
     def convert(self, order: Order) -> None:
         """ONNX -> OpenVINO's intermediate representation; below float32 in pieces (cpu_split.py).
@@ -147,7 +151,7 @@ class Cpu:
                 load = functools.partial(compile_pieces, files, inputs, threads, imitated, lanes)
             else:  # in float32; and in engines of earlier versions, which are whole at every precision
                 whole = precision if name in ("global", "local") else "float32"
-                load = functools.partial(compile_graph, folder / f"{name}.xml", inputs, whole, threads, lanes)
+                load = functools.partial(compile_graph, folder / f"{name}.xml", inputs, whole, threads, lanes, imitated)
             graphs[name] = later(load) if name in standing else load()
         return graphs
 
@@ -184,7 +188,14 @@ def save(model: Any, path: Path) -> None:
     runtime().save_model(model, path, compress_to_fp16=holds_float16(model))
 
 
-def compile_graph(path: Path, shapes: Sequence[tuple[int, ...]], precision: str, threads: int, lanes: int = 1) -> Graph:
+def compile_graph(
+    path: Path,
+    shapes: Sequence[tuple[int, ...]],
+    precision: str,
+    threads: int,
+    lanes: int = 1,
+    imitated: bool = False,
+) -> Graph:
     """Load a graph and compile it for this CPU.
 
     Args:
@@ -193,6 +204,7 @@ def compile_graph(path: Path, shapes: Sequence[tuple[int, ...]], precision: str,
         precision: "float32", or a faster one, used inside the graph where the CPU computes in it.
         threads: of the CPU; 0 lets the runtime choose.
         lanes: threads that will run it at the same time.
+        imitated: see `precision_hint`.
 
     Returns:
         A function from float32 arrays [B, *shape] to the graph's outputs. It copies its outputs. Rows run one by one:
@@ -209,7 +221,7 @@ def compile_graph(path: Path, shapes: Sequence[tuple[int, ...]], precision: str,
             if not port.partial_shape.compatible(ov.PartialShape([-1, *shape])):
                 raise EngineError(f"{path} takes {port.partial_shape}, not {list(shape)} a row; build the engine again")
         model.reshape({port: ov.PartialShape([1, *shape]) for port, shape in zip(model.inputs, shapes, strict=True)})
-        compiled = core.compile_model(model, "CPU", settings(precision_hint(core, precision), threads, lanes))
+        compiled = core.compile_model(model, "CPU", settings(precision_hint(core, precision, imitated), threads, lanes))
     except RuntimeError as error:
         raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
     requests = PerThread(compiled.create_infer_request)
@@ -278,14 +290,3 @@ def settings(hint: str, threads: int, lanes: int = 1) -> dict[str, Any]:
     if lanes > 1:
         told["NUM_STREAMS"] = lanes
     return told | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-
-
-def check_inputs(name: str, inputs: Sequence[NDArray[np.float32]], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Refuse what OpenVINO would take apart in its own way.
-
-    Raises:
-        EngineError: another shape or type.
-    """
-    for array, shape in zip(inputs, shapes, strict=True):
-        if array.shape[1:] != tuple(shape) or array.dtype != np.float32:
-            raise EngineError(f"{name} was given {array.dtype} {array.shape}, it takes float32 (B, {tuple(shape)})")

@@ -9,8 +9,9 @@ Values pass between the pieces by name: "0", "1", ... are the inputs of the grap
 
 from typing import Any
 
+from glatd.engines.manifest import FEATURE
+
 PIECES = ("input", "trunk", "head")
-FEATURE = "feature"  # what `glatd train export` calls the trunk's result
 NORMALISED = "normalised"  # the first convolution's input
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 

@@ -12,8 +12,8 @@ from glatd.engines.bench_work import write_work
 from glatd.engines.engine import Graph
 from glatd.engines.manifest import Manifest, Profile, Runtime
 from glatd.engines.targets.cuda_torch import TorchGraph, lower_program
+from glatd.engines.targets.rows import Batches, most_of, profile_for
 from glatd.engines.targets.target import Order
-from glatd.engines.targets.tensorrt_build import Batches
 from glatd.errors import EngineError
 
 OUTPUTS = {"global": 5, "local": 1}  # of the programs of a bundle, which also tell the feature
@@ -27,10 +27,13 @@ class Cuda:
     has_lanes = False
 
     def profile(self, streams: int) -> Profile | None:
-        return Profile(typical=-(-streams // 2), most=streams)
+        return profile_for(streams)
 
     def runtime(self, precision: str) -> Runtime:
         return Runtime(self.name, "torch", torch_version(), precision, {"gpu": "any", "tf32": "off"})
+
+    def version(self, manifest: Manifest) -> str:
+        return torch_version()
 
     def convert(self, order: Order) -> None:
         torch_version()
@@ -76,7 +79,7 @@ class Cuda:
         }
 
     def most_windows(self, manifest: Manifest) -> int:
-        return manifest.profile.most if manifest.profile else 1
+        return most_of(manifest)
 
 
 TARGET = Cuda()

@@ -60,6 +60,14 @@ def find_gpu(cuda: Any = None) -> Gpu:
     )
 
 
+def gpu_here() -> Gpu | None:
+    """The GPU, if there is one."""
+    try:
+        return find_gpu()
+    except EngineError:
+        return None
+
+
 def driver_version(path: Path = DRIVER) -> str:
     """Of NVIDIA's kernel module; empty where there is none, or the system hides it."""
     try:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from glatd.engines.engine import Floats
 from glatd.engines.lowering import between
-from glatd.engines.targets.tensorrt_build import Batches
-from glatd.engines.targets.tensorrt_run import batch_sizes
+from glatd.engines.targets.rows import Batches, check_inputs, in_parts
 from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
 
@@ -98,18 +97,12 @@ class TorchGraph:
             self._given = [torch.zeros(shape, device=device) for shape in shapes]
             if self._stream is not None:
                 self._stream.wait_stream(torch.cuda.current_stream())  # which makes these
-            self._steps = {size: self._prepared(size) for size in batch_sizes(batches)}
+            self._steps = {size: self._prepared(size) for size in batches.sizes}
 
     def __call__(self, *arrays: Floats) -> tuple[NDArray[np.generic], ...]:
-        for array, row in zip(arrays, self._rows, strict=True):
-            if array.shape[1:] != row or array.dtype != np.float32:
-                raise EngineError(f"{self._name} was given {array.dtype} {array.shape}, it takes float32 (B, {row})")
+        check_inputs(self._name, arrays, self._rows)
         with failing(f"{self._name} failed"):
-            parts = [
-                self._part([array[at : at + self._most] for array in arrays])
-                for at in range(0, max(1, len(arrays[0])), self._most)
-            ]
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(of) for of in zip(*parts, strict=True))
+            return in_parts(self._part, arrays, self._most)
 
     def _part(self, arrays: Sequence[Floats]) -> tuple[NDArray[np.generic], ...]:
         import torch

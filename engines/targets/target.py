@@ -41,6 +41,13 @@ class Target(Protocol):
             EngineError: it is not installed.
         """
 
+    def version(self, manifest: Manifest) -> str:
+        """Of what runs such an engine here.
+
+        Raises:
+            EngineError: it is not installed.
+        """
+
     def convert(self, order: Order) -> None:
         """Write the compiled graphs into `order.work`.
 

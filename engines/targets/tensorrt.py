@@ -11,9 +11,10 @@ from pathlib import Path
 from glatd.engines.bench_work import write_work
 from glatd.engines.engine import Graph
 from glatd.engines.manifest import Manifest, Profile, Runtime
-from glatd.engines.targets.cuda_gpu import Gpu, find_gpu
+from glatd.engines.targets.cuda_gpu import Gpu, find_gpu, gpu_here
+from glatd.engines.targets.rows import Batches, most_of, profile_for
 from glatd.engines.targets.target import Order
-from glatd.engines.targets.tensorrt_build import Batches, Settings, build, lowered
+from glatd.engines.targets.tensorrt_build import Settings, build, lowered, strongly_typed
 from glatd.engines.targets.tensorrt_library import Library, find_library
 from glatd.errors import EngineError
 
@@ -29,11 +30,14 @@ class TensorRT:
     has_lanes = False
 
     def profile(self, streams: int) -> Profile | None:
-        return Profile(typical=-(-streams // 2), most=streams)
+        return profile_for(streams)
 
     def runtime(self, precision: str) -> Runtime:
         library = find_library()
         return Runtime(self.name, library.name, library.version, precision, built_for(library, gpu_here()))
+
+    def version(self, manifest: Manifest) -> str:
+        return find_library(manifest.runtime.name).version
 
     def convert(self, order: Order) -> None:
         library = find_library()
@@ -78,18 +82,10 @@ class TensorRT:
         return load_graphs(find_library(manifest.runtime.name), Device(), plans, manifest)
 
     def most_windows(self, manifest: Manifest) -> int:
-        return manifest.profile.most if manifest.profile else 1
+        return most_of(manifest)
 
 
 TARGET = TensorRT()
-
-
-def gpu_here() -> Gpu | None:
-    """The GPU, if there is one: TensorRT-RTX builds without."""
-    try:
-        return find_gpu()
-    except EngineError:
-        return None
 
 
 @functools.cache
@@ -102,7 +98,7 @@ def fits_all(library: Library) -> bool:
         return True
     trt = library.module
     builder = trt.Builder(library.logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    network = builder.create_network(strongly_typed(trt))
     value = network.add_input("x", trt.float32, (1, 8))
     network.mark_output(network.add_activation(value, trt.ActivationType.RELU).get_output(0))
     plan = builder.build_serialized_network(network, builder.create_builder_config())

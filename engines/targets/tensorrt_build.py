@@ -9,32 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from glatd.engines.lowering import lower
-from glatd.engines.manifest import Profile
+from glatd.engines.manifest import FEATURE
+from glatd.engines.targets.rows import Batches
 from glatd.engines.targets.tensorrt_library import Library
 from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
-
-BLOCKS = 8  # of the front end: a hop of 0.96 s is 3 of them with 32 frames each, 6 with 16
-
-FEATURE = "feature"  # an output of the graphs that an engine does not give
-
-
-@dataclass(frozen=True, slots=True)
-class Batches:
-    """Rows that a graph is compiled for: 1 to `most`, fastest at `typical`."""
-
-    typical: int
-    most: int
-
-    @staticmethod
-    def of(graph: str, profile: Profile, crops: int) -> "Batches":
-        """For a profile of streams: each brings a window at a time, up to K crops of it, and the blocks of a hop.
-
-        Args:
-            crops: K.
-        """
-        rows = {"frontend": BLOCKS, "local": crops}.get(graph, 1)
-        return Batches(profile.typical * rows, profile.most * rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +88,12 @@ def spell_out_hardswish(model: Any) -> None:
     model.graph.node.extend(nodes)
 
 
+def strongly_typed(trt: Any) -> int:
+    """What to tell TensorRT when it makes a network; nothing from version 11 on, which knows no other kind."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
 def build(
     library: Library,
     onnx: bytes,
@@ -130,8 +115,7 @@ def build(
     trt = library.module
     library.logger.errors.clear()
     builder = _made(library, trt.Builder, library.logger)
-    strong = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    network = builder.create_network(0 if strong is None else 1 << int(strong))
+    network = builder.create_network(strongly_typed(trt))
     parser = trt.OnnxParser(network, library.logger)
     if not parser.parse(onnx):
         raise EngineError(f"TensorRT cannot read the graph: {_first_error(parser)}")

@@ -16,25 +16,12 @@ from numpy.typing import NDArray
 from glatd.engines.engine import Floats, Graph
 from glatd.engines.manifest import Manifest
 from glatd.engines.targets.cuda_device import Device, Memory, Pinned
-from glatd.engines.targets.tensorrt_build import Batches
+from glatd.engines.targets.rows import Batches, check_inputs, in_parts
 from glatd.engines.targets.tensorrt_library import Library
 from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
 
 log = logging.getLogger("glatd.engines")
-
-
-def batch_sizes(batches: Batches) -> tuple[int, ...]:
-    """1, 2, 4, ... up to the most, and the typical one: a batch that is filled up is never twice its size."""
-    powers = [1 << n for n in range(batches.most.bit_length()) if 1 << n < batches.most]
-    return tuple(sorted({*powers, batches.typical, batches.most}))
-
-
-class Scratch:
-    """What kernels need while they run: they run one after the other, so all graphs share the largest need."""
-
-    def __init__(self, device: Device, size: int) -> None:
-        self.memory = Memory(device, size)
 
 
 class GpuGraph:
@@ -44,7 +31,8 @@ class GpuGraph:
         name: of its file, for messages.
         plan: the `ICudaEngine`.
         inputs: shape of a row of each input.
-        sizes: of batches that are recorded; by default those of `batch_sizes`.
+        scratch: what its kernels need while they run.
+        sizes: of batches that are recorded; by default those of `Batches.sizes`.
 
     Raises:
         EngineError: it was compiled for other shapes, or the GPU has no room.
@@ -58,7 +46,7 @@ class GpuGraph:
         plan: Any,
         inputs: Shapes,
         batches: Batches,
-        scratch: Scratch,
+        scratch: Memory,
         sizes: Sequence[int] = (),
     ) -> None:
         self._library, self._device, self._name, self._plan = library, device, name, plan
@@ -74,19 +62,14 @@ class GpuGraph:
         kinds = {one: np.dtype(trt.nptype(plan.get_tensor_dtype(one))) for one in names}
         self._host = {one: Pinned(device, (batches.most, *shapes[one][1:]), kinds[one]) for one in names}
         self._gpu = {one: Memory(device, self._host[one].array.nbytes) for one in names}
-        self._steps = {size: self._prepared(size) for size in sizes or batch_sizes(batches)}
+        self._steps = {size: self._prepared(size) for size in sizes or batches.sizes}
         self._last: NDArray[Any] | None = None  # what the GPU's first input buffer holds
 
     def __call__(self, *arrays: Floats) -> tuple[NDArray[np.generic], ...]:
-        for array, row in zip(arrays, self._rows, strict=True):
-            if array.shape[1:] != row or array.dtype != np.float32:
-                raise EngineError(f"{self._name} was given {array.dtype} {array.shape}, it takes float32 (B, {row})")
-        count = len(arrays[0])
-        parts = [self._part([array[at : at + self._most] for array in arrays]) for at in range(0, count, self._most)]
-        self._last = arrays[0] if count <= self._most else None
-        if not parts:
-            return tuple(self._host[name].array[:0].copy() for name in self._out)
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(of) for of in zip(*parts, strict=True))
+        check_inputs(self._name, arrays, self._rows)
+        found = in_parts(self._part, arrays, self._most)
+        self._last = arrays[0] if len(arrays[0]) <= self._most else None
+        return found
 
     def cut(self, of: "GpuGraph", frames: Floats, places: Sequence[tuple[int, int]]) -> tuple[NDArray[np.generic], ...]:
         """Run on pieces of what `of` was given last, which lies on the GPU still.
@@ -117,7 +100,7 @@ class GpuGraph:
         self._steps[max(self._steps)]()
         self._device.wait()
 
-    def _part(self, arrays: list[Floats]) -> tuple[NDArray[np.generic], ...]:
+    def _part(self, arrays: Sequence[Floats]) -> tuple[NDArray[np.generic], ...]:
         count = len(arrays[0])
         for name, array in zip(self._into, arrays, strict=True):
             host = self._host[name]
@@ -175,7 +158,7 @@ class GpuGraph:
             context = plan.create_execution_context(ours)
         if context is None:
             raise EngineError(f"{self._name} cannot run on this GPU: {self._library.said()}; use a cpu engine")
-        context.set_device_memory(self._scratch.memory.address, self._scratch.memory.size)
+        context.set_device_memory(self._scratch.address, self._scratch.size)
         return context
 
 
@@ -188,7 +171,8 @@ def load_graphs(library: Library, device: Device, plans: Mapping[str, Path], man
     assert manifest.profile is not None
     runtime = library.module.Runtime(library.logger)
     engines = {name: deserialised(library, runtime, path) for name, path in plans.items()}
-    scratch = Scratch(device, max(int(plan.device_memory_size_v2) for plan in engines.values()))
+    # What kernels need while they run: they run one after the other, so all graphs share the largest need.
+    scratch = Memory(device, max(int(plan.device_memory_size_v2) for plan in engines.values()))
     crops = manifest.geometry.crops
     found: dict[str, Graph] = {
         name: GpuGraph(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from glatd.cli.options import FORMAT, PATH
+from glatd.cli.options import FORMAT, PATH, local_option
 from glatd.errors import ConfigError
 
 
@@ -14,7 +14,7 @@ from glatd.errors import ConfigError
 )
 @click.option("--engine", "engines", multiple=True, metavar="DIR", help="Preferred first.  [default: auto]")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
-@click.option("--local", type=click.Choice(["top-k", "all"]), help="Second looks: where chosen, or everywhere.")
+@local_option("all")
 @click.option("--crops", type=int, metavar="K", help="Of top-k.  [default: 5]")
 @click.option("--threads", type=int, help="Windows side by side.  [default: one a core]")
 @click.option("--config", type=PATH, help="Take these from a configuration.")

@@ -31,11 +31,9 @@ engine.add_command(bench)
     help="float32, or what the machine is faster at: bfloat16, float16, int8.",
     show_default=True,
 )
-@click.option(
-    "--streams", type=click.IntRange(1, 4096), default=16, help="A GPU looks at so many together.", show_default=True
-)
+@click.option("--streams", type=click.IntRange(1, 4096), help="A GPU looks at so many together.  [default: 16]")
 @click.option("--no-cache", is_flag=True, help="Build even what was built before.")
-def build(bundle: Path, out: Path, target: str, precision: str, streams: int, no_cache: bool) -> int:
+def build(bundle: Path, out: Path, target: str, precision: str, streams: int | None, no_cache: bool) -> int:
     """Compile the graphs of BUNDLE into an engine, and hold it against the network.
 
     An engine that is too far from its network is not written. For its certificate BUNDLE needs labelled clips:

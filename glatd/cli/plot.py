@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from glatd.cli.decide import ENGINE, RULES
-from glatd.cli.options import PATH
+from glatd.cli.options import PATH, local_option
 from glatd.errors import ConfigError
 from glatd.terminal import tell
 
@@ -20,9 +20,7 @@ from glatd.terminal import tell
 @RULES
 @ENGINE
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
-@click.option(
-    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: everywhere, or where chosen.  [default: all]"
-)
+@local_option("all")
 def plot(
     recording: Path,
     out: Path,

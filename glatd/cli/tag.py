@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from glatd.cli.options import PATH
+from glatd.cli.options import PATH, local_option
 from glatd.errors import ConfigError
 from glatd.terminal import Printer, tell
 
@@ -21,9 +21,7 @@ from glatd.terminal import Printer, tell
 @click.option("--node", help="Name of this box in topics.  [default: the host's name]")
 @click.option("--shadow", metavar="DIR", help="An engine that looks beside it and is only compared.")
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96]")
-@click.option(
-    "--local", type=click.Choice(["top-k", "all"]), help="Second looks: everywhere, or where chosen.  [default: all]"
-)
+@local_option("all")
 @click.option("--record", metavar="DIR", help="Also record into DIR what every stream hears and what is said of it.")
 @click.option(
     "--format", "form", type=click.Choice(["none", "text", "jsonl"]), default="none", help="Print messages on stdout."
@@ -69,11 +67,7 @@ def run(config: Path | None, source: tuple[str, ...], form: str, **options: Any)
     "--wait", type=float, default=5.0, help="Seconds to wait for a first subscriber when publishing.", show_default=True
 )
 @click.option("--hop", type=float, help="Seconds between windows.  [default: 0.96, or as in REC]")
-@click.option(
-    "--local",
-    type=click.Choice(["top-k", "all"]),
-    help="Second looks: everywhere, or where chosen.  [default: all, or as in REC]",
-)
+@local_option("all, or as in REC")
 @click.option("--node", help="Name of this box in topics.  [default: the host's name, or as in REC]")
 @click.option(
     "--rules", type=PATH, metavar="CONFIG", help="Decide on events by [events] of this configuration, not as in REC."

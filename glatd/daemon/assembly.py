@@ -1,6 +1,5 @@
 """Put the parts together that the streams of one process share: what `glatd run` and `glatd replay` are made of."""
 
-import os
 import threading
 import time
 import uuid
@@ -35,6 +34,7 @@ from glatd.daemon.worker import Worker
 from glatd.engines.choose import folders_of, load_best
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
+from glatd.engines.machine import resident_mb
 from glatd.errors import ConfigError
 from glatd.messages import Node
 
@@ -258,12 +258,3 @@ class Assembly:
             memory_mb=resident_mb(),
             uptime=round(time.monotonic() - self.began, 1),
         )
-
-
-def resident_mb() -> float:
-    """Resident memory of this process in MB; 0.0 where the system does not tell it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

@@ -13,6 +13,7 @@ from glatd.config import build, read_toml
 from glatd.daemon.events.settings import EventSettings, check_events
 from glatd.daemon.privacy.settings import BlankSettings, ClipSettings, check_privacy
 from glatd.daemon.web.settings import WebSettings, check_web
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS
 from glatd.errors import ConfigError
 
 NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -41,7 +42,7 @@ class Settings:
     engine: str = "auto"  # folder of an engine; "auto" takes the best that this machine runs
     engines: str = ""  # folder that "auto" looks into; "": /var/lib/glatd/engines and ~/.local/share/glatd/engines
     shadow: str = ""  # folder of an engine that looks at the same windows beside it and is only compared; "" for none
-    hop: float = 0.96  # s between windows, a multiple of the engine's stride
+    hop: float = DEFAULT_HOP_SECONDS  # s between windows, a multiple of the engine's stride
     top: int = 10  # tags a message, by falling score; 0 for all classes
     local: Literal["top-k", "all"] = "all"  # second looks: at every place, one new one a hop; at K that are chosen
     crops: int = 5  # K of "top-k", at most the engine's

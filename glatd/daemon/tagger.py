@@ -16,8 +16,9 @@ from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.ingest import Ingest
 from glatd.daemon.journal.numbering import Numbering
 from glatd.daemon.stream import Stream
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames, looking, silence, step
+from glatd.daemon.tagging import hop_frames, looking, silence, step
 from glatd.engines.engine import Engine
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS
 from glatd.errors import DataError
 from glatd.messages import Event, Gap, Message
 

@@ -13,7 +13,6 @@ from glatd.engines.engine import Engine, Glance, pool
 from glatd.errors import ConfigError
 
 Floats = NDArray[np.float32]
-DEFAULT_HOP_SECONDS = 0.96
 # Blocks in one run of the front end. OpenVINO builds every other size anew, for 16 ms, and keeps it.
 FRONTEND_ROWS = (8, 4, 2, 1)
 

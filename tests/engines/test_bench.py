@@ -17,7 +17,8 @@ from glatd.engines.bench_peak import Peak, product_chain
 from glatd.engines.bench_work import FILE, multiply_adds, work_of
 from glatd.engines.build import build_engine
 from glatd.engines.manifest import GRAPHS, Profile, Runtime, read_manifest
-from glatd.engines.targets.tensorrt_build import Batches, Settings, build
+from glatd.engines.targets.rows import Batches
+from glatd.engines.targets.tensorrt_build import Settings, build
 from glatd.engines.targets.tensorrt_library import find_library
 from glatd.errors import ConfigError, EngineError
 from tests.engines.small import CLASSES, SIZES, small_bundle

@@ -78,7 +78,7 @@ def test_what_differs_in_anything_is_not_taken(
     change(other)
     build_engine(other, tmp_path / "second", cache=cache)
     assert len(conversions) == 2
-    monkeypatch.setattr(build, "machine", lambda: "another machine")
+    monkeypatch.setattr(build, "processor_name", lambda runtime: "another machine")
     build_engine(bundle, tmp_path / "third", cache=cache)
     assert len(conversions) == 3
 

@@ -10,8 +10,8 @@ import pytest
 from glatd.engines.manifest import VERSION, LabelEntry, Manifest, Profile, Runtime, graph_inputs
 from glatd.engines.targets import cuda, find_target
 from glatd.engines.targets.cuda_torch import TorchGraph, lower_program
+from glatd.engines.targets.rows import Batches
 from glatd.engines.targets.target import Order
-from glatd.engines.targets.tensorrt_build import Batches
 from glatd.errors import EngineError
 from tests.engines.small import CLASSES, SIZES, small_bundle
 

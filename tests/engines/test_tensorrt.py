@@ -1,28 +1,35 @@
 """The TensorRT target up to the first call that needs a device: real engine bytes, and refusals that say what to do."""
 
-import dataclasses
+import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
-from glatd.engines.build import build_engine
+from glatd.engines.build import build_engine, write_geometry
 from glatd.engines.load import load_engine
 from glatd.engines.manifest import Manifest, Profile, check_files, read_manifest
+from glatd.engines.material import About, write_material
 from glatd.engines.targets import cuda_gpu, find_target, tensorrt_library
 from glatd.engines.targets import tensorrt as target
 from glatd.engines.targets.cuda_gpu import driver_version, find_gpu
+from glatd.engines.targets.rows import Batches
 from glatd.engines.targets.tensorrt import TensorRT, built_for
-from glatd.engines.targets.tensorrt_build import Batches, Settings
+from glatd.engines.targets.tensorrt_build import Settings
 from glatd.engines.targets.tensorrt_library import Library, find_library
+from glatd.engines.trunks import Trunk
 from glatd.errors import EngineError
+from tests.engines.answered import write_sounds
 from tests.engines.host_cuda import HostCuda
-from tests.engines.small import small_bundle
+from tests.engines.small import CLASSES, SIZES, small_bundle
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +91,22 @@ def test_the_manifest_says_what_it_was_built_for(engine: Path) -> None:
     assert find_target("tensorrt").most_windows(manifest) == 4
 
 
+def test_a_bundle_with_trunks_and_clips_builds_without_its_trunks(bundle: Path, tmp_path: Path) -> None:
+    """The clips are of the bundle's own sizes, the engine has fewer graphs."""
+    copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    sizes = replace(SIZES, trunks=(Trunk("local", SIZES.crop, SIZES.stride, 4, 2, 1, 16),))
+    path = write_sounds(copy, SIZES, CLASSES, windows=4)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    about = json.loads(arrays.pop("about").tobytes()) | {"geometry": sizes}
+    write_material(copy, About(**about), arrays)
+    write_geometry(copy, sizes)
+    for graph in ("local_trunk", "local_head"):
+        shutil.copyfile(copy / "local.onnx", copy / f"{graph}.onnx")
+    manifest = build_engine(copy, tmp_path / "engine", "tensorrt", streams=2)
+    assert manifest.geometry == SIZES and set(manifest.inputs) == {"frontend", "global", "local"}
+
+
 def test_without_a_gpu_it_is_refused_politely(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = HostCuda()
     cuda.fails["cudaGetDeviceCount"] = 35
@@ -108,7 +131,7 @@ def test_a_gpu_is_described(gpu: HostCuda, tmp_path: Path) -> None:
 
 def described(engine: Path, **changed: Any) -> Manifest:
     manifest = read_manifest(engine)
-    return dataclasses.replace(manifest, runtime=dataclasses.replace(manifest.runtime, **changed))
+    return replace(manifest, runtime=replace(manifest.runtime, **changed))
 
 
 @pytest.mark.parametrize(

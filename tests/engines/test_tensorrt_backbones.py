@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from glatd.engines.manifest import Profile
-from glatd.engines.targets.tensorrt_build import FEATURE, Batches, Settings, build, lowered
+from glatd.engines.manifest import FEATURE, Profile
+from glatd.engines.targets.rows import Batches
+from glatd.engines.targets.tensorrt_build import Settings, build, lowered
 from glatd.engines.targets.tensorrt_library import find_library
 from tests.conftest import ROOT
 

@@ -10,8 +10,8 @@ import pytest
 from glatd.engines.engine import Engine
 from glatd.engines.manifest import VERSION, LabelEntry, Manifest, Profile, Runtime
 from glatd.engines.targets.cuda_device import Device
-from glatd.engines.targets.tensorrt_build import Batches
-from glatd.engines.targets.tensorrt_run import GpuGraph, batch_sizes, load_graphs
+from glatd.engines.targets.rows import Batches
+from glatd.engines.targets.tensorrt_run import GpuGraph, load_graphs
 from glatd.errors import EngineError
 from tests.engines.host_cuda import Faked, HostCuda, host_library, run_onnx
 from tests.engines.small import CLASSES, SIZES, small_bundle
@@ -68,11 +68,11 @@ def windows(engine: Engine, count: int, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def test_sizes_of_batches_are_never_filled_up_to_twice() -> None:
-    assert batch_sizes(Batches(1, 1)) == (1,)
-    assert batch_sizes(Batches(8, 16)) == (1, 2, 4, 8, 16)
-    assert batch_sizes(Batches(10, 20)) == (1, 2, 4, 8, 10, 16, 20)
+    assert Batches(1, 1).sizes == (1,)
+    assert Batches(8, 16).sizes == (1, 2, 4, 8, 16)
+    assert Batches(10, 20).sizes == (1, 2, 4, 8, 10, 16, 20)
     for most in range(1, 70):
-        sizes = batch_sizes(Batches(-(-most // 2), most))
+        sizes = Batches(-(-most // 2), most).sizes
         assert max(sizes) == most
         assert all(min(size for size in sizes if size >= count) < 2 * count for count in range(1, most + 1))
 

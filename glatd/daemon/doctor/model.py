@@ -12,7 +12,7 @@ from glatd.daemon.settings import Settings
 from glatd.daemon.tagging import check_crops, hop_frames
 from glatd.engines.choose import choose, folders_of
 from glatd.engines.load import load_engine
-from glatd.engines.verify import verify_engine
+from glatd.engines.verify import judge
 from glatd.errors import GlatdError
 
 _TRIES = 3  # of which the fastest counts
@@ -32,7 +32,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
         seconds = time.monotonic() - began
         hop_frames(loaded, settings.hop)
         check_crops(loaded, settings.crops)
-        verdict = verify_engine(folder)
+        verdict = judge(loaded, folder)
     except GlatdError as raised:
         yield failure(name, raised)
         return

@@ -9,9 +9,9 @@ from glatd.daemon.looking import Everywhere
 from glatd.daemon.planner.attempt import Cost, cost
 from glatd.daemon.planner.parts import Parts, fit
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import DEFAULT_HOP_SECONDS, hop_frames
+from glatd.daemon.tagging import hop_frames
 from glatd.engines.engine import Engine
-from glatd.engines.manifest import Geometry
+from glatd.engines.manifest import DEFAULT_HOP_SECONDS, Geometry
 
 TIMES = (1, 2, 3, 4)  # the hop
 COST_S = 40.0  # of audio in each run that the parts are found by, at most
