@@ -240,6 +240,41 @@ class ClipRun:
         self._fabric.barrier()
 
 
+def train_bundle(
+    recipe: ClipRecipe,
+    folder: Path,
+    out: Path,
+    work: Path,
+    init: Path | None,
+    workers: int,
+    fabric: Any,
+    progress: Progress,
+) -> Material:
+    """Train, and in the first process write the bundle; returns the data."""
+    material = open_material(recipe, folder)
+    if fabric.is_global_zero:
+        tell_material(material, progress)
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot make the folder {work}: {error.strerror}") from error
+    fabric.barrier()
+    model = make_network(recipe, len(material.vocabulary), init)
+    run = ClipRun(recipe, material, model, work, workers, fabric, progress)
+    trained = run.train()
+    if fabric.is_global_zero:
+        provenance = {
+            "recipe": recipe.name,
+            "method": "GL-AT" if recipe.method == "glat" else "the backbone alone, in both streams",
+            "base": init.name if init else "random",
+            "steps": str(run.state.step),
+            "clips": str(len(material.train)),
+            "glatd": glatd.__version__,
+        }
+        write_bundle(out, trained.cpu(), recipe.name, provenance, LICENCE, labels=material.vocabulary.names)
+    return material
+
+
 def fit_clips(
     recipe: ClipRecipe,
     folder: Path,
@@ -259,29 +294,10 @@ def fit_clips(
 
     progress = progress or Progress()
     fabric = make_fabric(recipe.precision, device)
-    material = open_material(recipe, folder)
-    if fabric.is_global_zero:
-        tell_material(material, progress)
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot make the folder {work}: {error.strerror}") from error
-    fabric.barrier()
-    model = make_network(recipe, len(material.vocabulary), init)
-    run = ClipRun(recipe, material, model, work, workers, fabric, progress)
-    trained = run.train()
+    material = train_bundle(recipe, folder, out, work, init, workers, fabric, progress)
     if not fabric.is_global_zero:
         fabric.barrier()
         return None
-    provenance = {
-        "recipe": recipe.name,
-        "method": "GL-AT" if recipe.method == "glat" else "the backbone alone, in both streams",
-        "base": init.name if init else "random",
-        "steps": str(run.state.step),
-        "clips": str(len(material.train)),
-        "glatd": glatd.__version__,
-    }
-    write_bundle(out, trained.cpu(), recipe.name, provenance, LICENCE, labels=material.vocabulary.names)
     stored, described = read_bundle(out)
     test = material.test
     found = evaluate_clips(
