@@ -6,10 +6,9 @@ from typing import Any
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.events.decider import Decider
-from glatd.daemon.events.machine import EVER, Gate, Heard
+from glatd.daemon.events.machine import EVER, Change, Gate, Heard
 from glatd.daemon.events.rehearse import clock
 from glatd.daemon.events.rules import Rule, Rules
-from glatd.daemon.stream import Window
 from glatd.daemon.tagging import Seen
 from glatd.labels import ancestors
 from glatd.messages import Event
@@ -83,10 +82,10 @@ class Asking(Decider):
         """As any decider."""
         window = seen.window
         if not window.start <= self._sample < window.end:
-            return self._note(super().take(seen), window.end)
+            return super().take(seen)
         goes_on = self.is_open(self._index)
         gates, heard = self.ask(seen, self._index)
-        events = self._note(super().take(seen), window.end)
+        events = super().take(seen)
         phases = tuple(event.phase for event in events if event.mid == self._mid)
         self.found.looks.append(
             Asked(
@@ -101,18 +100,13 @@ class Asking(Decider):
         )
         return events
 
-    def quiet(self, window: Window) -> list[Event]:
-        """As any decider."""
-        return self._note(super().quiet(window), window.end)
-
-    def gap(self, start: int, stop: int, cause: str) -> list[Event]:
-        """As any decider."""
-        return self._note(super().gap(start, stop, cause), stop)
-
-    def close(self, cause: str) -> list[Event]:
-        """As any decider; where the replay is stopped because nothing that follows matters, events go on."""
-        events = super().close(cause)
-        return events if cause == "stopped" else self._note(events, self._end)
+    def _event(self, index: int, change: Change, now: int) -> Event:
+        """As any decider; whatever it tells is made here. Where the replay is stopped because nothing that follows
+        matters, events go on."""
+        event = super()._event(index, change, now)
+        if event.cause != "stopped":
+            self._note(event, now)
+        return event
 
     def _near(self, heard: Heard) -> tuple[float, float] | None:
         near = round(NEAR * self._rate)
@@ -122,24 +116,22 @@ class Asking(Decider):
         run = min(runs, key=lambda run: max(run.onset - self._sample, self._sample - run.offset, 0))
         return run.onset / self._rate, run.offset / self._rate
 
-    def _note(self, events: list[Event], now: int) -> list[Event]:
+    def _note(self, event: Event, now: int) -> None:
         """Keep the newest of every event that is of this second and of the class, or says it, or is said by it."""
+        if event.mid != self._mid and self._mid not in ancestors(event.mid) and event.mid not in ancestors(self._mid):
+            return
         near = round(NEAR * self._rate)
-        known = {event.id: place for place, event in enumerate(self.found.events)}
-        for event in events:
-            kin = event.mid == self._mid or self._mid in ancestors(event.mid) or event.mid in ancestors(self._mid)
-            if not kin:
-                continue
-            self.found.first.setdefault(event.id, now / self._rate)
-            if event.id in known:
-                self.found.events[known[event.id]] = event
-            elif event.phase == "start":
-                known[event.id] = len(self.found.events)
-                self.found.events.append(event)
-        over = [e for e in self.found.events if e.offset_time is not None and e.offset_time + near <= self._sample]
-        late = [e for e in self.found.events if e.onset - near > self._sample]
-        self.found.events = [event for event in self.found.events if event not in over and event not in late]
-        return events
+        self.found.first.setdefault(event.id, now / self._rate)
+        known = {other.id: place for place, other in enumerate(self.found.events)}
+        if event.id in known:
+            self.found.events[known[event.id]] = event
+        elif event.phase == "start":
+            self.found.events.append(event)
+        self.found.events = [
+            one
+            for one in self.found.events
+            if one.onset - near <= self._sample < (EVER if one.offset_time is None else one.offset_time) + near
+        ]
 
 
 def as_map(found: Explanation) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from glatd.daemon.announce import Announcer
 from glatd.daemon.events.decider import Decider
+from glatd.daemon.events.machine import Change
 from glatd.daemon.events.rules import Rules
 from glatd.daemon.plot.folded import Floats, Folded
-from glatd.daemon.stream import Window
 from glatd.daemon.tagging import Seen
 from glatd.messages import Event
 
@@ -72,27 +72,16 @@ class Watching(Decider):
             middle = (seen.window.start + sizes.hop * sizes.window / 2) / sizes.rate
             if (distance := abs(middle - self._at)) < self._distance:
                 self._distance, self.look = distance, self._look_of(seen)
-        return self._remember(super().take(seen))
+        return super().take(seen)
 
-    def quiet(self, window: Window) -> list[Event]:
-        """As any decider."""
-        return self._remember(super().quiet(window))
-
-    def gap(self, start: int, stop: int, cause: str) -> list[Event]:
-        """As any decider."""
-        return self._remember(super().gap(start, stop, cause))
-
-    def close(self, cause: str) -> list[Event]:
-        """As any decider."""
-        return self._remember(super().close(cause))
-
-    def _remember(self, events: list[Event]) -> list[Event]:
-        for event in events:
-            if event.phase == "retract":
-                self.events.pop(event.id, None)
-            else:
-                self.events[event.id] = event
-        return events
+    def _event(self, index: int, change: Change, now: int) -> Event:
+        """As any decider; whatever it tells is made here."""
+        event = super()._event(index, change, now)
+        if event.phase == "retract":
+            self.events.pop(event.id, None)
+        else:
+            self.events[event.id] = event
+        return event
 
     def _look_of(self, seen: Seen) -> LookSeen:
         rate, sizes = self.manifest.geometry.rate, self.manifest.geometry

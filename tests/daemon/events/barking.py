@@ -1,9 +1,14 @@
 """An engine that hears a dog wherever it is loud: decisions can be held to what was played, to the sample."""
 
+from pathlib import Path
+
 import numpy as np
 
+from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.engines.engine import Engine, Floats, Glance
 from glatd.labels import class_index
+from tests.daemon.recording.making import blocks, record
 from tests.daemon.sounds import RATE
 
 DOG, ANIMAL = class_index("Dog"), class_index("Animal")
@@ -54,3 +59,13 @@ def barks(seconds: float, *spans: tuple[float, float], seed: int = 0) -> Floats:
     for start, end in spans:
         gain[round(start * RATE) : round(end * RATE)] = LOUD
     return samples * gain
+
+
+def cut_off(folder: Path) -> Path:
+    """A recording of a bark from 4 s on that a camera's outage ended, from 7 to 40 s, as the live run knew."""
+    before, after = barks(7, (4.0, 7.0)), barks(2, seed=1)
+    told = Outage(round(6.72 * RATE), 5.0, "reconnecting")
+    items: list[Block | Missing | Outage] = [*blocks(before[:, None], [RATE // 50], RATE, 16), told]
+    items += [Missing(40 * RATE, RATE, "reconnected"), *blocks(after[:, None], [RATE // 50], RATE, 16, start=40 * RATE)]
+    record(folder, items)
+    return folder

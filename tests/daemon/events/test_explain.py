@@ -13,7 +13,7 @@ from glatd.daemon.events.settings import EventSettings, RuleSettings
 from glatd.daemon.replay import plan
 from glatd.engines.engine import Engine
 from glatd.errors import GlatdError
-from tests.daemon.events.barking import ANIMAL, DOG, Barking, barks
+from tests.daemon.events.barking import ANIMAL, DOG, Barking, barks, cut_off
 from tests.daemon.sounds import write_wav
 
 
@@ -89,6 +89,14 @@ def test_a_class_that_the_rules_silence_and_a_second_without_a_sound(engine: Eng
     assert next(iter(as_text(silent))).endswith("not told: the rules do not let it be")
     nothing = explained(engine, yard, DOG, 3.0)
     assert nothing.events == [] and nothing.looks and not nothing.meant()
+
+
+def test_an_event_that_an_outage_ended_has_its_end(engine: Engine, tmp_path: Path) -> None:
+    found = explained(engine, cut_off(tmp_path / "rec"), DOG, 5.0)
+    (event,) = found.meant()
+    assert (event.phase, event.cause) == ("end", "reconnecting")
+    assert event.offset_time is not None and event.offset_time / event.rate == pytest.approx(6.7, abs=0.5)
+    assert "s goes on," not in "\n".join(as_text(found))
 
 
 def test_the_command_speaks_json_and_refuses_what_is_not_there(yard: Path) -> None:

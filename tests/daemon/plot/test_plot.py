@@ -17,9 +17,11 @@ from glatd.daemon.plot.watching import Watching
 from glatd.daemon.plot.whole import draw_whole
 from glatd.daemon.plot.window import draw_window
 from glatd.daemon.replay import plan
+from glatd.engines.engine import Engine
 from glatd.errors import ConfigError, GlatdError
 from glatd.messages import Event, Message, Tags
 from tests.conftest import ROOT
+from tests.daemon.events.barking import Barking, cut_off
 from tests.daemon.processes import glatd
 
 STREET = ROOT / "demo" / "street.ogg"
@@ -94,6 +96,13 @@ def test_the_whole_shows_every_event_and_every_crop(whole: tuple[Watching, list[
     best = max(tag.score for message in said if isinstance(message, Tags) for tag in message.tags if tag.label == "Dog")
     dog = [entry.name for entry in seen.manifest.labels].index("Dog")
     assert seen.scores.rows()[:, dog].max() == pytest.approx(best, abs=1e-6)
+
+
+def test_an_event_that_an_outage_ended_is_not_drawn_to_the_end(engine: Engine, tmp_path: Path) -> None:
+    (part,) = plan((cut_off(tmp_path / "rec"),), (), {"top": 1})
+    seen, _ = rehearse(part, Barking(engine), lambda *of: Watching(*of, None), float("inf"), lambda _: None, raised)
+    assert {event.phase for event in seen.events.values()} == {"end"} and seen.length > 41
+    assert all(event.offset_time is not None and event.offset_time / event.rate <= 7 for event in seen.events.values())
 
 
 def test_pictures_are_files_of_their_kind_and_the_same_each_time(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.audio import Block, Missing
+from glatd.daemon.outage import Outage
 from glatd.daemon.recording.layout import Header
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.writer import Recorder
@@ -46,13 +47,15 @@ def blocks(
     return made
 
 
-def record(folder: Path, items: Iterable[Block | Missing], seconds: float = 600.0) -> RecordingSource:
+def record(folder: Path, items: Iterable[Block | Missing | Outage], seconds: float = 600.0) -> RecordingSource:
     """Record one stream, named yard, and open it again."""
     recorder = Recorder(folder, HEADER, segment_seconds=seconds, reserve=0)
     stream = recorder.stream("yard", "tcp://127.0.0.1:1")
     for item in items:
         if isinstance(item, Missing):
             stream.gap(item)
+        elif isinstance(item, Outage):
+            stream.outage(item)
         else:
             stream.take(item)
     recorder.close()
