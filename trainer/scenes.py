@@ -16,6 +16,7 @@ SCENE = 10 * RATE  # samples
 MARGIN = 512  # samples before and after, so that the first and last frame see real neighbours
 FADE = RATE // 100  # samples, 10 ms
 MAX_EVENTS = 3
+HEARD = RATE // 5  # samples of a sound, at least, for it to count
 TEXTURES = frozenset(  # sounds that last: one of them can lie under the whole scene
     {"Rain", "Waves, surf", "Crackle", "Helicopter", "Chainsaw", "Wind", "Engine", "Tick-tock"}
 )
@@ -117,8 +118,12 @@ def lasting(pool: Pool, clip: int, length: int, rng: np.random.Generator) -> NDA
     return out
 
 
-def mix(pool: Pool, seed: int, index: int, spec: SceneSpec) -> Scene:
-    """Scene number `index` of the endless list that `seed` names."""
+def mix(pool: Pool, seed: int, index: int, spec: SceneSpec, wanted: int | None = None) -> Scene:
+    """Scene number `index` of the endless list that `seed` names.
+
+    Args:
+        wanted: clip of the first event that is not a lasting one, in place of one drawn from the pool.
+    """
     rng = np.random.default_rng([seed, index])
     total = SCENE + 2 * MARGIN
     level = rng.uniform(*spec.background)
@@ -130,14 +135,16 @@ def mix(pool: Pool, seed: int, index: int, spec: SceneSpec) -> Scene:
         gain = np.float32(10 ** ((level + rng.uniform(low, high)) / 20))
         samples[at : at + len(sound)] += gain * sound
         onset, offset = max(at - MARGIN, silent), min(at - MARGIN + len(sound), SCENE)
-        if offset - onset >= RATE // 5:  # less than 0.2 s of it is left: it does not count
+        if offset - onset >= HEARD:
             events.append(Event(clip, onset, offset))
 
     if pool.textures and rng.random() < spec.texture:
         clip = int(rng.choice(pool.by_class[str(rng.choice(pool.textures))]))
         add(lasting(pool, clip, total, rng), 0, clip, 5.0, 15.0)
-    for _ in range(int(rng.integers(1, MAX_EVENTS + 1))):
+    for number in range(int(rng.integers(1, MAX_EVENTS + 1))):
         clip = int(rng.choice(pool.by_class[str(rng.choice(pool.names))]))
+        if wanted is not None and number == 0:
+            clip = wanted
         seconds = np.exp(rng.uniform(np.log(spec.shortest), np.log(spec.longest)))
         sound = excerpt(pool, clip, int(seconds * RATE), rng)
         onset = int(rng.integers(silent, max(silent + 1, SCENE - len(sound) // 2)))

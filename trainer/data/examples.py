@@ -14,7 +14,7 @@ from glatd.trainer.data.augment import AugmentSpec, gained, over_background, str
 from glatd.trainer.data.clips import Clips
 from glatd.trainer.data.draws import Draws
 from glatd.trainer.data.pack import fitted
-from glatd.trainer.scenes import MARGIN, SCENE, Pool, SceneSpec, mix
+from glatd.trainer.scenes import HEARD, MARGIN, SCENE, Event, Pool, SceneSpec, mix
 
 OTHERS = 3  # clips that a scene may be mixed of besides its own
 
@@ -78,22 +78,38 @@ class Examples(Dataset[Example]):
         )
 
     def _scene(self, clip: int, one: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A scene of the clip and others, as the first training mixes them; its labels are those of what is heard."""
+        """A scene of the clip and others, as the first training mixes them; its labels are those of what is heard.
+
+        The clip itself is always heard. Of each, an excerpt is in the scene, and the labels of the whole clip go with
+        it: of a clip with several labels nobody knows which of them the excerpt has.
+        """
         chosen = [(clip, one), *(self._draws.any(rng) for _ in range(OTHERS))]
         pool = Pool(
             [self._clips.samples(index, self._samples) for index, _ in chosen],
             [self._names[primary] if primary >= 0 else "" for _, primary in chosen],
         )
-        scene = mix(pool, int(rng.integers(2**32)), 0, self._scenes)
+        scene = mix(pool, int(rng.integers(2**32)), 0, self._scenes, wanted=0)
+        own = next((event for event in scene.events if event.clip == 0), None)
+        if own is None:  # too short to count, or too late in the scene
+            return pool.samples[0], self._clips.labels.row(clip)
+        begin, end = part_with(own, min(SCENE, self._samples), rng)
         target = np.zeros(self._clips.labels.classes, bool)
         for event in scene.events:
-            target |= self._clips.labels.row(chosen[event.clip][0])
-        return fitted(scene.samples[MARGIN : MARGIN + SCENE], self._samples), target
+            if min(event.offset, end) - max(event.onset, begin) >= HEARD:
+                target |= self._clips.labels.row(chosen[event.clip][0])
+        return fitted(scene.samples[MARGIN + begin : MARGIN + end], self._samples), target
 
     def _background(self, rng: np.random.Generator) -> NDArray[np.float32] | None:
         if self._backgrounds is None:
             return None
         return self._backgrounds.samples(int(rng.integers(len(self._backgrounds))), self._samples)
+
+
+def part_with(event: Event, length: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Begin and end of `length` samples of a scene, by chance, that have the event whole, or as much as goes in."""
+    first, last = sorted((event.offset - length, event.onset))
+    begin = int(rng.integers(max(first, 0), min(last, SCENE - length) + 1))
+    return begin, begin + length
 
 
 class Shares:

@@ -1,6 +1,7 @@
 """What a network is given: fairly drawn, augmented as said, the same whoever reads it and wherever a run goes on."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -102,6 +103,26 @@ def test_a_scene_is_labelled_with_what_is_heard_in_it() -> None:
     assert targets[:, 3].sum() == 0  # Cat
     assert ((targets[:, 1] + targets[:, 2]) == 2).any()  # no clip has both
     assert torch.isfinite(scenes[0].samples).all() and scenes[0].samples.abs().max() <= 1.0
+
+
+@pytest.mark.parametrize("samples", [LENGTH, 320_000], ids=["a window of 2 s", "of 10 s"])
+def test_a_scene_has_the_clip_that_was_drawn_and_no_label_of_what_is_not_in_the_window(samples: int) -> None:
+    """Tones far above the background, one a class: which of them are in the window is seen in its spectrum."""
+    clips, spec = Tones(), replace(PLAIN, scenes=1.0)
+    clips.labels = Labels.of([(one,) for one in range(len(ROWS))], len(ROWS))
+    draws = BalancedDraws(clips.labels, 5)
+    loud = SceneSpec(shortest=0.5, snr=(40.0, 40.0), background=(-60.0, -60.0), texture=0.0)
+    scenes = Examples(clips, draws, spec, loud, [str(one) for one in range(len(ROWS))], None, 5, samples, 200, 64)
+    several = 0
+    for number in range(24):
+        found = scenes[number]
+        assert found.target[draws(number)[0]] == 1
+        power = np.abs(np.fft.rfft(found.samples.numpy())) ** 2
+        at = [round(0.02 * (one + 1) / (2 * np.pi) * samples) for one in range(len(ROWS))]
+        heard = np.array([power[place - 3 : place + 4].sum() for place in at]) > 0.003 * power.sum()
+        assert (found.target.numpy()[~heard] == 0).all()
+        several += int(found.target.sum() > 1)
+    assert several > 3
 
 
 def test_gain_and_background_are_as_loud_as_said() -> None:
