@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from glatd.errors import ConfigError
 from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.choosing import RULES
 from glatd.trainer.selection import Grid, Selection, clip_grid, stream_grid
 
 
@@ -19,8 +20,10 @@ class GlatSpec:
     window: int = 1000  # mel frames of the global stream
     crop: int = 300  # tau, mel frames of the local stream
     crops: int = 5  # K = N
-    grid: str = "clip"  # "clip" (as published) or "stream"
+    grid: Literal["clip", "stream"] = "clip"  # "clip": as published
     classifier: Literal["separate", "shared"] = "separate"  # whether both streams have one classifier
+    # Which crops: one a class, as published; one a sound (see `choosing`); or, while training, by chance.
+    choose: Literal["classes", "sounds", "random"] = "classes"
 
 
 def pool(scores: Tensor, dim: int) -> Tensor:
@@ -91,7 +94,7 @@ class Glat(nn.Module):
                 raise ConfigError(f"{type(backbone).__name__} names no classifier that streams could share")
             for name in backbone.head:
                 setattr(self.local_stream, name, getattr(backbone, name))
-        self.select = Selection(self.grid(spec.grid), spec.crops)
+        self.select = self.selection(spec.grid)
 
     def grid(self, name: str) -> Grid:
         """The table of crops of grid `name` for these sizes."""
@@ -101,6 +104,13 @@ class Glat(nn.Module):
             return stream_grid(frames, spec.window, spec.crop, backbone.stride)
         hop = backbone.frontend.hop
         return clip_grid(frames, spec.window * hop, spec.crop * hop)
+
+    def selection(self, grid: str, choose: str | None = None) -> Selection:
+        """What chooses crops on grid `grid`: by the spec's rule, or another of `choosing.RULES`.
+
+        A network that was trained by crops at random chooses as published: what is judged and exported is deterministic.
+        """
+        return RULES[choose or self.spec.choose](self.grid(grid), self.spec.crops)
 
     def starts_in_frames(self, starts: Tensor) -> Tensor:
         """Crop starts in mel frames; the published rule's samples are rounded to the nearest."""
@@ -130,6 +140,8 @@ class Glat(nn.Module):
         # What is no number is nowhere the maximum; the losses tell of it.
         starts, classes, _ = self.select(global_logits.nan_to_num(), frame_logits.nan_to_num(), audible)
         starts = self.starts_in_frames(starts)
+        if self.training and self.spec.choose == "random":
+            starts = torch.randint_like(starts, self.spec.window - self.spec.crop + 1)
         crops = cut(frames, starts, self.spec.crop)
         feature = self.local_stream.feature(crops.flatten(0, 1))
         with in_float32(feature):

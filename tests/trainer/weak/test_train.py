@@ -260,10 +260,12 @@ def test_history_drops_what_a_resumed_run_repeats(tmp_path: Path) -> None:
     ("old", "new", "told"),
     [
         ('name = "mn"', 'name = "mm"', "unknown backbone 'mm'"),
-        ('name = "mn"\nwidth = 0.1', 'name = "cnn10"\nwidth = 0.1', "'cnn10' has no width"),
+        ('name = "mn"\nwidth = 0.1', 'name = "tiny"\nwidth = 0.1', "'tiny' has no width"),
+        ('name = "mn"\nwidth = 0.1', 'name = "cnn10"\nwidth = 0.0', "width = 0.0 must be more than 0"),
         ("batch = 4", "batch = 0", "optim.batch = 0 must be 1 or more"),
         ("crop = 96", "crop = 400", "glat.crop = 400 must lie in the window of 320"),
         ('method = "glat"', 'method = "galt"', "must be one of 'glat', 'alone'"),
+        ('grid = "clip"', 'grid = "steam"', "glat: grid = .steam. must be one of 'clip', 'stream'"),
         ("mixup = 0.0\n", "", "the key 'mixup' is missing"),
         ('train = ["train.h5"]', "train = []", "data.train and data.test must each name"),
         ('classes = "classes.txt"', 'classes = ""', "4 classes that are not the 527"),
