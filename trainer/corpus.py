@@ -42,6 +42,8 @@ class Clip:
     author: str
     url: str
     recognisable: bool  # False: a rendering that the base model ranks far from its label
+    synthetic: bool = False  # rendered, not recorded
+    source: str = ""  # the recording that it was cut from, where the table says so
 
     @property
     def shippable(self) -> bool:
@@ -74,6 +76,8 @@ def read_corpus(folder: Path) -> list[Clip]:
                 author=row["author"],
                 url=row["url"],
                 recognisable=row["synthetic"] != "1" or int(row["teacher_rank"]) <= WORST_SYNTHETIC_RANK,
+                synthetic=row["synthetic"] == "1",
+                source="/".join(filter(None, (row.get("source"), row.get("source_id")))),
             )
             for row in rows
         ]

@@ -69,6 +69,20 @@ def test_gl_at_stands_on_it(backbone: Backbone) -> None:
     assert (found.starts >= 0).all() and (found.starts + spec.crop <= spec.window).all()
 
 
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+@torch.no_grad()
+def test_a_narrow_network_is_the_same_in_small(name: str) -> None:
+    whole = make_backbone({"name": name, "classes": CLASSES})
+    narrow = make_backbone({"name": name, "classes": CLASSES, "width": 0.125}).eval()
+    sizes = [sum(value.numel() for value in made.parameters()) for made in (narrow, whole)]
+    assert sizes[0] < sizes[1] / (4 if name == "mn" else 20)  # MN's published width is 0.4 of the MobileNet's
+    if name != "mn":  # whose blocks leave out an expansion that expands nothing
+        assert list(narrow.state_dict()) == list(whole.state_dict())
+    clip, frame = narrow(noise(narrow, 1, 2.0))
+    assert clip.shape == (1, CLASSES) and frame.shape[2] == whole.output_frames(seconds(whole, 2.0))
+    assert make_backbone(narrow.config).feature_size == narrow.feature_size < whole.feature_size
+
+
 def test_resnet38_has_the_keys_that_are_published(shared: Path) -> None:
     keys = json.loads((shared / "golden" / "panns_resnet38_keys.json").read_text())
     made = ResNet38()

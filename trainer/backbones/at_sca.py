@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from glatd.trainer.backbones.cnn10 import CHANNELS
 from glatd.trainer.backbones.panns import ConvBlock, PannsBackbone
+from glatd.trainer.backbones.width import widened
 
 REDUCTION = 16
 REGION = 7  # frames and mel bins
@@ -25,8 +26,9 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // REDUCTION)
-        self.excite = nn.Linear(channels // REDUCTION, channels)
+        squeezed = max(1, channels // REDUCTION)
+        self.squeeze = nn.Linear(channels, squeezed)
+        self.excite = nn.Linear(squeezed, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean((2, 3))))))
@@ -68,16 +70,18 @@ class ATSCA(PannsBackbone):
     Args:
         classes: C, number of labels.
         dropout: whether to drop as CNN10 does while training.
+        width: by which numbers of channels are multiplied; 1 is as published.
     """
 
     stride = 16  # mel frames for one output frame: four poolings by 2
 
-    def __init__(self, classes: int = 527, dropout: bool = True) -> None:
-        super().__init__(classes, CHANNELS[-1], dropout)
+    def __init__(self, classes: int = 527, dropout: bool = True, width: float = 1.0) -> None:
+        sizes = widened(CHANNELS, width)
+        super().__init__(classes, sizes[-1], dropout)
         self.blocks = nn.ModuleList(
-            AttentiveBlock(channels, out) for channels, out in zip((1, *CHANNELS[:-1]), CHANNELS, strict=True)
+            AttentiveBlock(channels, out) for channels, out in zip((1, *sizes[:-1]), sizes, strict=True)
         )
-        self.config = {"name": "at_sca", "classes": classes, "dropout": dropout}
+        self.config = {"name": "at_sca", "classes": classes, "dropout": dropout, "width": width}
 
     def maps(self, x: Tensor) -> Tensor:
         for block in self.blocks:

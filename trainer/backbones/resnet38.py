@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glatd.trainer.backbones.panns import CONV_BLOCK, ConvBlock, PannsBackbone
+from glatd.trainer.backbones.width import widened
 
 LAYERS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and basic blocks
 LAST = 2048  # channels
@@ -50,12 +51,12 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The basic blocks, in four layers; each but the first halves time and frequency."""
+    """The basic blocks, in four layers of so many channels; each but the first halves time and frequency."""
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, sizes: tuple[int, ...], dropout: float) -> None:
         super().__init__()
-        channels = LAYERS[0][0]
-        for number, (out, blocks) in enumerate(LAYERS, 1):
+        channels = sizes[0]
+        for number, (out, (_, blocks)) in enumerate(zip(sizes, LAYERS, strict=True), 1):
             parts = []
             for index in range(blocks):
                 parts.append(BasicBlock(channels, out, halves=number > 1 and index == 0, dropout=dropout))
@@ -74,6 +75,7 @@ class ResNet38(PannsBackbone):
     Args:
         classes: C, number of labels.
         dropout: whether to drop as published while training.
+        width: by which numbers of channels are multiplied; 1 is as published.
     """
 
     stride = 32  # mel frames for one output frame: five poolings by 2
@@ -84,12 +86,13 @@ class ResNet38(PannsBackbone):
         *((2, 2), (3, 1), (3, 1)),
     )
 
-    def __init__(self, classes: int = 527, dropout: bool = True) -> None:
-        super().__init__(classes, LAST, dropout)
-        self.conv_block1 = ConvBlock(1, LAYERS[0][0])
-        self.resnet = ResNet(INNER_DROPOUT if dropout else 0.0)
-        self.conv_block_after1 = ConvBlock(LAYERS[-1][0], LAST, pool=1)
-        self.config = {"name": "resnet38", "classes": classes, "dropout": dropout}
+    def __init__(self, classes: int = 527, dropout: bool = True, width: float = 1.0) -> None:
+        *sizes, last = widened([*(out for out, _ in LAYERS), LAST], width)
+        super().__init__(classes, last, dropout)
+        self.conv_block1 = ConvBlock(1, sizes[0])
+        self.resnet = ResNet(tuple(sizes), INNER_DROPOUT if dropout else 0.0)
+        self.conv_block_after1 = ConvBlock(sizes[-1], last, pool=1)
+        self.config = {"name": "resnet38", "classes": classes, "dropout": dropout, "width": width}
 
     def maps(self, x: Tensor) -> Tensor:
         x = self.block_dropout(self.conv_block1(x))

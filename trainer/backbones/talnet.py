@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.backbones.width import widened
 from glatd.trainer.frontend import PANNS_FRONTEND
 
 CHANNELS = (32, 64, 128, 256, 512)  # of both convolutions before a pooling
@@ -26,6 +27,7 @@ class TALNet(Backbone):
     Args:
         classes: C, number of labels.
         dropout: in front of the recurrent layer and of the classifier.
+        width: by which numbers of channels are multiplied; 1 is as published.
     """
 
     frontend = replace(PANNS_FRONTEND, name="talnet", hop=800)
@@ -33,12 +35,12 @@ class TALNet(Backbone):
     stride = 4  # mel frames for one output frame: two poolings by 2
     layers = tuple(layer for pool, _ in POOLS for layer in ((3, 1), (3, 1), (pool, pool)))  # up to the recurrent one
 
-    def __init__(self, classes: int = 527, dropout: float = 0.0) -> None:
+    def __init__(self, classes: int = 527, dropout: float = 0.0, width: float = 1.0) -> None:
         super().__init__()
         self.bn0 = nn.BatchNorm1d(self.frontend.n_mels)
         layers: list[nn.Module] = []
         channels, bins = 1, self.frontend.n_mels
-        for out, pool in zip(CHANNELS, POOLS, strict=True):
+        for out, pool in zip(widened(CHANNELS, width), POOLS, strict=True):
             for _ in range(2):
                 layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
                 nn.init.xavier_uniform_(layers[-3].weight)  # type: ignore[arg-type]
@@ -46,15 +48,16 @@ class TALNet(Backbone):
             layers.append(nn.MaxPool2d(pool))
             bins //= pool[1]
         self.convolutions = nn.Sequential(*layers)
-        self.gru = nn.GRU(channels * bins, UNITS, batch_first=True, bidirectional=True)
-        self.feature_size = 2 * UNITS
+        (units,) = widened([UNITS], width)
+        self.gru = nn.GRU(channels * bins, units, batch_first=True, bidirectional=True)
+        self.feature_size = 2 * units
         self.classifier = nn.Linear(self.feature_size, classes)
         nn.init.xavier_uniform_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
         for name, value in self.gru.named_parameters():
             nn.init.orthogonal_(value) if name.startswith("weight") else nn.init.zeros_(value)
         self.dropout = nn.Dropout(dropout)
-        self.config = {"name": "talnet", "classes": classes, "dropout": dropout}
+        self.config = {"name": "talnet", "classes": classes, "dropout": dropout, "width": width}
 
     @property
     def output(self) -> nn.Linear:
