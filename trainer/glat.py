@@ -108,7 +108,7 @@ class Glat(nn.Module):
     def selection(self, grid: str, choose: str | None = None) -> Selection:
         """What chooses crops on grid `grid`: by the spec's rule, or another of `choosing.RULES`.
 
-        A network that was trained by crops at random chooses as published: what is judged and exported is deterministic.
+        A network that was trained by random crops chooses as published: what is judged and exported is deterministic.
         """
         return RULES[choose or self.spec.choose](self.grid(grid), self.spec.crops)
 

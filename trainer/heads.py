@@ -3,7 +3,6 @@
 from torch import Tensor, nn
 
 from glatd.trainer.glat import Glat
-from glatd.trainer.selection import Selection
 
 
 class GlobalHead(nn.Module):
@@ -12,7 +11,7 @@ class GlobalHead(nn.Module):
     def __init__(self, model: Glat, grid: str) -> None:
         super().__init__()
         self.stream = model.global_stream
-        self.select = Selection(model.grid(grid), model.spec.crops)
+        self.select = model.selection(grid)
 
     def look(self, feature: Tensor, audible: Tensor) -> tuple[Tensor, ...]:
         """Feature [B, D, F] and audible [B, F] (1.0 or 0.0) float32 -> scores [B, C], activations [B, C, F], and

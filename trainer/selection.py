@@ -30,6 +30,7 @@ class Grid:
     starts: tuple[int, ...]
     first: tuple[int, ...]
     last: tuple[int, ...]
+    length: int  # of a crop, in `unit`
 
 
 def closed_ranges(starts: list[int], total: int, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -60,7 +61,7 @@ def clip_grid(frames: int, total: int, length: int) -> Grid:
     middles = [total * t // frames for t in range(frames)]
     centred = [middle - length // 2 for middle in middles]
     starts = tuple(total - length if start + length >= total else max(start, 0) for start in centred)
-    return Grid("clip", "sample", starts, *closed_ranges(centred, total, length))
+    return Grid("clip", "sample", starts, *closed_ranges(centred, total, length), length)
 
 
 def stream_grid(frames: int, window: int, crop: int, stride: int) -> Grid:
@@ -79,7 +80,7 @@ def stream_grid(frames: int, window: int, crop: int, stride: int) -> Grid:
     starts = tuple(min(allowed, key=lambda start: (abs(start - wanted), start)) for wanted in centred)
     # What is closed follows the rule of the clip, so that both grids are equally diverse.
     edges = [window * t // frames - crop // 2 for t in range(frames)]
-    return Grid("stream", "frame", starts, *closed_ranges(edges, window, crop))
+    return Grid("stream", "frame", starts, *closed_ranges(edges, window, crop), crop)
 
 
 def first_maximum(x: Tensor) -> Tensor:

@@ -23,13 +23,13 @@ class BackboneSpec:
     """Which network."""
 
     name: str
-    width: float | None = None  # of MN, which comes in many
+    width: float | None = None  # by which numbers of channels are multiplied; as published when None
 
     def make(self, classes: int) -> Backbone:
         """It, with weights drawn at random.
 
         Raises:
-            ConfigError: no such backbone, or one that comes in one width.
+            ConfigError: no such backbone, or a width that it cannot have.
         """
         if self.name not in BACKBONES:
             raise ConfigError(f"unknown backbone {self.name!r}; known: {', '.join(BACKBONES)}")
