@@ -18,11 +18,12 @@ from glatd.daemon.assembly import Assembly, make_engine
 from glatd.daemon.events.rules import resolve
 from glatd.daemon.loop import Sink
 from glatd.daemon.publish import Publisher
-from glatd.daemon.recording.compare import StreamComparison, Verdict
+from glatd.daemon.recording.compare import StreamComparison
 from glatd.daemon.recording.expected import Expected
 from glatd.daemon.recording.layout import DAMAGED, HEADER, is_recording
 from glatd.daemon.recording.reader import RecordingSource, open_recording
 from glatd.daemon.recording.report import is_equal, report
+from glatd.daemon.recording.verdict import Verdict
 from glatd.daemon.security.access import make_access
 from glatd.daemon.settings import Settings, read_settings
 from glatd.daemon.sources.base import Source, unique_names

@@ -14,46 +14,26 @@ with fewer crops, and audio that it had no room for, are counted, not compared. 
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import pairwise
 
-from glatd.daemon.events.decider import NO_SUCH_CLASS
+from glatd.daemon.recording.decisions import Common, Decision, compare_decisions, decisions
 from glatd.daemon.recording.expected import Map
 from glatd.daemon.recording.layout import OF_THE_RECORDING
+from glatd.daemon.recording.verdict import (
+    AFTER_THE_RECORDING,
+    AFTER_THE_RUN,
+    FEWER_CROPS,
+    OTHER_ENGINE,
+    SKIPPED,
+    TOLERANCE,
+    UNHEARD,
+    Span,
+    Verdict,
+    overlaps,
+)
 from glatd.messages import Event, Gap, Message, Status, Tags, to_map
 
-TOLERANCE = 1e-3  # of a score
 OVERLOAD = "overload"  # cause of a gap of audio that came, and that the loop had no room for
-SECONDS_SEEN = 10  # of audio in a window
-NEAR_SECONDS = 5.0  # an event of the same class this near has moved; further off it is another one
-
-UNHEARD = "with audio that only one of the two runs had"
-FEWER_CROPS = "that the run looked at with fewer crops under overload"
-SKIPPED = "that the run skipped under overload"
-UNLIKE = "near windows that were not compared"
-OTHER_ENGINE = "that the engine {} looked at; replay with that one to compare them"
-AFTER_THE_RUN = "after the run had ended"
-AFTER_THE_RECORDING = "after the recording was cut off"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is not as it was."""
-
-    sample: int
-    rate: int  # Hz
-    what: str
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What the comparison of one stream has found."""
-
-    differences: list[Difference] = field(default_factory=list)  # in the order of time
-    equal: Counter[str] = field(default_factory=Counter)  # windows, gaps, events
-    excused: Counter[str] = field(default_factory=Counter)  # not compared: "windows that ..."
-    hops: tuple[float, float] | None = None  # s, expected and found, where they differ
-    engines: tuple[str, str] | None = None  # hashes, where they differ
 
 
 class StreamComparison:
@@ -72,7 +52,7 @@ class StreamComparison:
         self._engines = {m.get("engine") for m in self._windows.values()}  # more than one where they were swapped
         self._expected_ends = list(self._windows)
         self._gaps = [m for m in messages if m["type"] == Gap.type]
-        self._events = _decided(messages)
+        self._events = decisions(messages)
         states = [m for m in messages if m["type"] == Status.type]
         last = states[-1]["state"] if states else "ended"  # without states, somebody has chosen these messages
         self._ended = last in ("ended", "failed")
@@ -85,9 +65,9 @@ class StreamComparison:
         self._unheard = [(m["start"], m["end"]) for m in self._gaps if m["cause"] == OVERLOAD]
         self._found_ends: list[int] = []
         self._found_gaps: list[Map] = []
-        self._found_events: list[tuple[Map, int]] = []
-        self._extra: list[tuple[int, int]] = []
-        self._less: list[tuple[int, int]] = []  # windows that were not compared
+        self._found_events: list[Decision] = []
+        self._extra: list[Span] = []
+        self._less: list[Span] = []  # windows that were not compared
         self._rate = 1
         self._end = 0  # of the replay, in samples
         self._verdict = Verdict()
@@ -131,15 +111,15 @@ class StreamComparison:
             return
         if expected.get("engine", found["engine"]) != found["engine"]:
             if found["engine"] in self._engines:
-                self._excuse("windows", OTHER_ENGINE.format(expected["engine"]), span)
+                self._excuse_window(OTHER_ENGINE.format(expected["engine"]), span)
                 return
             self._verdict.engines = expected["engine"], found["engine"]
         if overlaps(span, self._unheard):
-            self._excuse("windows", UNHEARD, span)
+            self._excuse_window(UNHEARD, span)
         elif self._overloaded and len(expected["crops"]) < len(found["crops"]):
-            self._excuse("windows", FEWER_CROPS, span)
+            self._excuse_window(FEWER_CROPS, span)
         elif what := unlike(expected, found):
-            self._differ(found["end"], found["rate"], what)
+            self._verdict.differ(found["end"], found["rate"], what)
         else:
             self._verdict.equal["windows"] += 1
 
@@ -152,21 +132,21 @@ class StreamComparison:
         for end, expected in self._windows.items():
             span = expected["start"], end
             if overlaps(span, self._unheard):
-                self._excuse("windows", UNHEARD, span)
+                self._excuse_window(UNHEARD, span)
             elif not complete and end > self._end:
-                self._excuse("windows", AFTER_THE_RECORDING, span)
+                self._excuse_window(AFTER_THE_RECORDING, span)
             else:
-                self._differ(end, expected["rate"], "a window was expected, none came")
+                self._verdict.differ(end, expected["rate"], "a window was expected, none came")
         for span in self._extra:
             if overlaps(span, self._unheard):
-                self._excuse("windows", UNHEARD, span)
+                self._excuse_window(UNHEARD, span)
             elif not self._ended and span[1] > self._last:
-                self._excuse("windows", AFTER_THE_RUN, span)
+                self._excuse_window(AFTER_THE_RUN, span)
             elif self._skipped:
                 self._skipped -= 1
-                self._excuse("windows", SKIPPED, span)
+                self._excuse_window(SKIPPED, span)
             else:
-                self._differ(span[1], self._rate, "a window came, none was expected")
+                self._verdict.differ(span[1], self._rate, "a window came, none was expected")
 
     def _finish_gaps(self, complete: bool) -> None:
         def told(gaps: list[Map]) -> Counter[tuple[int, int, int, str]]:
@@ -178,77 +158,34 @@ class StreamComparison:
             self._verdict.equal["gaps"] += both
         for start, end, rate, cause in (expected - found).elements():
             if not complete and end > self._end:
-                self._excuse("gaps", AFTER_THE_RECORDING)
+                self._verdict.excuse("gaps", AFTER_THE_RECORDING)
             else:
                 self._finish_gap(start, end, rate, f"({cause}) was expected, none came")
         for start, end, rate, cause in (found - expected).elements():
             if not self._ended and start >= self._last:
-                self._excuse("gaps", AFTER_THE_RUN)
+                self._verdict.excuse("gaps", AFTER_THE_RUN)
             else:
                 self._finish_gap(start, end, rate, f"({cause}) came, none was expected")
 
     def _finish_gap(self, start: int, end: int, rate: int, what: str) -> None:
         if overlaps((start - 1, end + 1), self._unheard):
-            self._excuse("gaps", UNHEARD)
+            self._verdict.excuse("gaps", UNHEARD)
         else:
-            self._differ(start, rate, f"a gap of {(end - start) / rate:.3f} s {what}")
+            self._verdict.differ(start, rate, f"a gap of {(end - start) / rate:.3f} s {what}")
 
     def _finish_events(self, complete: bool) -> None:
-        expected, found = list(self._events), list(self._found_events)
-        by_key = {_decision(event): (event, seen) for event, seen in found}
-        for event, seen in list(expected):
-            same = by_key.pop(_decision(event), None)
-            if same is None:
-                continue
-            expected.remove((event, seen))
-            found.remove(same)
-            other = same[0]
-            off = [name for name in ("peak", "mean") if abs(event[name] - other[name]) > TOLERANCE]
-            if off and not self._is_excused(event, seen, complete):
-                figures = ", ".join(f"{name} {event[name]:.3f} expected, {other[name]:.3f} came" for name in off)
-                self._differ(event["onset"], event["rate"], f"{_called(event)}: {figures}")
-            else:
-                self._verdict.equal["events"] += 1
-        for event, seen in expected:
-            moved = next((other for other in found if _has_moved(event, other[0])), None)
-            if self._is_excused(event, seen, complete):
-                self._excuse("events", UNHEARD if len(self._engines) < 2 else UNLIKE)
-            elif moved is not None:
-                found.remove(moved)
-                self._differ(event["onset"], event["rate"], f"{_called(event)} expected, {_called(moved[0])} came")
-            else:
-                self._differ(event["onset"], event["rate"], f"{_called(event)} was expected, none came")
-        for event, seen in found:
-            if self._is_excused(event, seen, complete):
-                self._excuse("events", UNHEARD if len(self._engines) < 2 else UNLIKE)
-            else:
-                self._differ(event["onset"], event["rate"], f"{_called(event)} came, none was expected")
+        common = Common(
+            self._unheard,
+            self._less,
+            None if self._ended else self._last,
+            None if complete else self._end,
+            swapped=len(self._engines) > 1,
+        )
+        compare_decisions(self._events, self._found_events, common, self._verdict)
 
-    def _is_excused(self, event: Map, decided: int, complete: bool) -> bool:
-        """Whether an event lies where the two runs have not seen the same windows.
-
-        Args:
-            decided: end of the last window that the run had seen when it said so. Those after it, which the other
-                run may lack, can have no part in it.
-        """
-        if event.get("cause") == NO_SUCH_CLASS:  # the replay has one engine, which has the class
-            return True
-        rate = event["rate"]
-        span = event["onset"], (event["offset_time"] or event["onset"]) + 1
-        heard = [(start, end + SECONDS_SEEN * rate) for start, end in self._unheard]
-        less = [(start, end) for start, end in self._less if end <= decided]
-        # The end of a run that was stopped ends what goes on.
-        cut = event["phase"] == "end" and decided >= self._last
-        after = (not self._ended and (cut or span[1] > self._last)) or (not complete and span[1] > self._end)
-        return after or overlaps(span, heard) or overlaps(span, less)
-
-    def _excuse(self, what: str, why: str, span: tuple[int, int] | None = None) -> None:
-        self._verdict.excused[f"{what} {why}"] += 1
-        if span is not None:
-            self._less.append(span)
-
-    def _differ(self, sample: int, rate: int, what: str) -> None:
-        self._verdict.differences.append(Difference(sample, rate, what))
+    def _excuse_window(self, why: str, span: Span) -> None:
+        self._verdict.excuse("windows", why)
+        self._less.append(span)
 
 
 def unlike(expected: Map, found: Map) -> str:
@@ -283,23 +220,6 @@ def unlike(expected: Map, found: Map) -> str:
     return max(off)[1] + more
 
 
-def _decided(messages: Iterable[Map]) -> list[tuple[Map, int]]:
-    """Events, and the end of the last window before each; where windows were left out, of those nothing is known."""
-    found: list[tuple[Map, int]] = []
-    seen: int | None = None
-    for message in messages:
-        if message["type"] == Tags.type:
-            seen = message["end"]
-        elif message["type"] == Event.type:
-            found.append((message, 0 if seen is None else seen))
-    return found if seen is not None else [(event, 1 << 62) for event, _ in found]
-
-
-def overlaps(span: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:
-    """Whether [start, end) shares a sample with any of `others`."""
-    return any(start < span[1] and span[0] < end for start, end in others)
-
-
 def _at_most(score: float) -> str:
     return f"at most {score:.3f}" if score else "none"
 
@@ -308,18 +228,3 @@ def _hop(ends: list[int]) -> int:
     """The most common distance between the ends of windows; 0 where there is none."""
     distances = Counter(after - before for before, after in pairwise(ends))
     return distances.most_common(1)[0][0] if distances else 0
-
-
-def _decision(event: Map) -> tuple[str, str, int, int | None]:
-    return event["mid"], event["phase"], event["onset"], event["offset_time"]
-
-
-def _has_moved(event: Map, other: Map) -> bool:
-    near = abs(event["onset"] - other["onset"]) <= NEAR_SECONDS * event["rate"]
-    return near and (event["mid"], event["phase"]) == (other["mid"], other["phase"])
-
-
-def _called(event: Map) -> str:
-    at, rate = event["onset"], event["rate"]
-    until = "" if event["offset_time"] is None else f" to {event['offset_time'] / rate:.2f}"
-    return f"{event['phase']} of {event['label']} at {at / rate:.2f}{until} s"

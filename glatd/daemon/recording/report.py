@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from glatd.daemon.recording.compare import Verdict
+from glatd.daemon.recording.verdict import Verdict
 from glatd.render import clock
 
 MOST_SHOWN = 20  # differences

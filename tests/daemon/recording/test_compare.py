@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from glatd.daemon.recording.compare import (
-    AFTER_THE_RECORDING,
-    AFTER_THE_RUN,
-    FEWER_CROPS,
-    SKIPPED,
-    UNHEARD,
-    StreamComparison,
-    Verdict,
-)
+from glatd.daemon.recording.compare import StreamComparison
 from glatd.daemon.recording.expected import Expected
 from glatd.daemon.recording.report import MOST_SHOWN, report
+from glatd.daemon.recording.verdict import AFTER_THE_RECORDING, AFTER_THE_RUN, FEWER_CROPS, SKIPPED, UNHEARD, Verdict
 from glatd.errors import ConfigError, DataError
 from glatd.messages import Crop, Event, Gap, Message, Status, Tag, Tags, to_map
 from glatd.render import as_json
