@@ -30,10 +30,15 @@ class Outage:
         """From a line of JSON.
 
         Raises:
-            KeyError, TypeError, ValueError: it is none.
+            KeyError, TypeError, ValueError, OverflowError: it is none.
         """
-        seconds = math.inf if fields["seconds"] is None else float(fields["seconds"])
-        return cls(int(fields["after"]), seconds, str(fields["cause"]))
+        after, told, cause = fields["after"], fields["seconds"], fields["cause"]
+        seconds = math.inf if told is None else float(told)
+        if type(after) is not int or after < 0:
+            raise ValueError(f"after {ascii(after)[:60]} is no sample")
+        if not 0 <= seconds < math.inf and told is not None:
+            raise ValueError(f"{seconds:g} s is no time without audio")
+        return cls(after, seconds, str(cause))
 
 
 class Outages:

@@ -142,7 +142,7 @@ class RecordingSource(Source):
             return [Outage.from_fields(line) for line in lines]
         except OSError as error:
             raise SourceError(f"{self.uri} cannot be read: {error.strerror or error}; check the disk") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SourceError(
                 f"{self.folder / INDEX} has an outage that none can be ({error}); take it from a copy of the recording"
             ) from error

@@ -63,9 +63,15 @@ def test_outages_come_out_as_they_went_in_and_one_that_none_can_be_is_named(tmp_
     coming = Outages(source.recorded_outages())
     assert coming.before(122_880) == [] and coming.before(153_600) == told[:1] and coming.before(1 << 40) == told[1:]
     index = source.folder / INDEX
-    index.write_text(index.read_text().replace("2.25", '"long"'))
-    with pytest.raises(SourceError, match=r"has an outage that none can be .*; take it from a copy"):
-        source.recorded_outages()
+    whole = index.read_text()
+    huge = "9" * 400
+    for was, wrong in [
+        *(("2.25", seconds) for seconds in ('"long"', "Infinity", "NaN", "-1.0", huge)),
+        *(("122880", after) for after in ("Infinity", "NaN", "-1", "1.5", '"0"', "null")),
+    ]:
+        index.write_text(whole.replace(was, wrong))
+        with pytest.raises(SourceError, match=r"has an outage that none can be .*; take it from a copy"):
+            source.recorded_outages()
 
 
 @pytest.mark.parametrize("repeated", ["segment", "gap"])
