@@ -106,7 +106,13 @@ def named(way: str, found: Evaluation) -> str:
     where, _, what = way.rpartition("/")
     if not where:
         return "global"
-    places = {"random": f"{found.random} random crops", "all": "all windows"}
+    places = {
+        "classes": f"{found.crops} crops, one a class",
+        "sounds": f"{found.crops} crops, one a sound",
+        "even": f"{found.crops} crops, evenly spread",
+        "random": f"{found.random} random crops",
+        "all": "all windows",
+    }
     return f"{what}, {places.get(where, f'{found.crops} crops, grid {where}')}"
 
 

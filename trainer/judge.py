@@ -24,23 +24,26 @@ def judge(
 ) -> dict[str, NDArray[np.float32]]:
     """Scores [N, C] of every window, by way of looking.
 
-    Keys: `global`; `local` and `fused` of each grid (`clip/local`, ...); `random/...`: crops at
-    random places; `all/...`: every window of the crop's length at steps of 1 s; `oracle/...`
-    is not offered: live use does not know the truth.
+    Keys: `global`; `local` and `fused` of each grid (`clip/local`, ...); `sounds/...` (or `classes/...`):
+    crops by the rule that is not the network's own; `even/...`: K crops spread evenly; `random/...`: crops
+    at random places; `all/...`: every window of the crop's length at steps of 1 s; `oracle/...` is not
+    offered: live use does not know the truth.
 
     Args:
         random: how many random crops; K when None.
-        places: where to look a second time: grids, `random`, `all`; everywhere when None.
+        places: where to look a second time: grids, `sounds`, `even`, `random`, `all`; everywhere when None.
     """
     generator = torch.Generator().manual_seed(seed)
     last = looker.window - looker.crop
     everywhere = torch.arange(0, last + 1, looker.second)
+    spread = torch.linspace(0, last, looker.crops).round().long()
     parts: dict[str, list[Tensor]] = {}
     done = 0
     for frames, silent in batches:
         scores, chosen = looker.look_globally(frames, silent)
         parts.setdefault("global", []).append(scores)
         ways = dict(chosen)
+        ways["even"] = spread.expand(len(frames), -1)
         shape = (len(frames), looker.crops if random is None else random)
         ways["random"] = torch.randint(0, last + 1, shape, generator=generator)
         ways["all"] = everywhere.expand(len(frames), -1)

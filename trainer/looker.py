@@ -14,7 +14,6 @@ from glatd.engines.verify import frames_in_blocks
 from glatd.errors import ConfigError
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat
-from glatd.trainer.selection import Selection
 
 GRIDS = ("clip", "stream")
 
@@ -39,6 +38,8 @@ class Looker(Protocol):
     def look_globally(self, frames: Tensor, silent: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Scores [B, C], and the crops that are chosen, by grid: starts [B, K] in mel frames.
 
+        A network also says where it would look by the other rule, by the name of that (`sounds` or `classes`).
+
         Args:
             silent: [B] mel frames at the start that are not real audio.
         """
@@ -48,14 +49,29 @@ class Looker(Protocol):
 
 
 class Network:
-    """A network, in float32 or with autocast, on any device."""
+    """A network, in float32 or with autocast, on any device.
 
-    def __init__(self, model: Glat, labels: tuple[str, ...] = (), device: torch.device | str = "cpu") -> None:
+    Args:
+        choose: the rule by which crops are chosen (`GlatSpec.choose`); the network's own when None.
+    """
+
+    def __init__(
+        self,
+        model: Glat,
+        labels: tuple[str, ...] = (),
+        device: torch.device | str = "cpu",
+        choose: str | None = None,
+    ) -> None:
         self._model = model.to(device).eval()
         self._device = torch.device(device)
         front, spec = model.global_stream.frontend, model.spec
         self._frontend = Frontend(front).to(device)
-        self._selections = {name: Selection(model.grid(name), spec.crops).to(device) for name in GRIDS}
+        choose = choose or spec.choose
+        other = "classes" if choose == "sounds" else "sounds"
+        selections = {name: model.selection(name, choose) for name in GRIDS}
+        self._selections = {
+            name: one.to(device) for name, one in (selections | {other: model.selection(spec.grid, other)}).items()
+        }
         self.rate, self.second, self._hop = front.rate, round(front.rate / front.hop), front.hop
         self.window, self.crop, self.crops, self.labels = spec.window, spec.crop, spec.crops, labels
 
@@ -71,7 +87,7 @@ class Network:
 
     @torch.no_grad()
     def look_globally(self, frames: Tensor, silent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """On both grids."""
+        """On both grids, and by the other rule on the network's own."""
         logits, frame_logits = self._model.global_stream(frames.to(self._device))
         audible = self._model.audible(silent.to(self._device), frame_logits.shape[2])
         starts = {}
