@@ -1,6 +1,5 @@
 """Published checkpoints -> a backbone. Only tensors are read: a pickle that wants more is refused."""
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from glatd.errors import DataError
 from glatd.trainer.backbones.folding import fold_batchnorm
 from glatd.trainer.backbones.mn import MN
 from glatd.trainer.backbones.spec import Backbone
+from glatd.trainer.tensors import read_tensors
 
 # Of PANNs' checkpoints: the front end is computed, not learned. Older ones do not count BatchNorm's batches.
 COMPUTED = ("spectrogram_extractor.", "logmel_extractor.")
@@ -22,12 +22,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: not there, not a checkpoint, or one that holds more than tensors and plain values.
     """
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError as error:
-        raise DataError(f"cannot read the checkpoint {path}: {error.strerror}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise DataError(f"{path} is no checkpoint of plain tensors: {str(error).splitlines()[0]}") from error
+    state = read_tensors(path)
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -59,14 +54,20 @@ def fill(network: Backbone, state: dict[str, Tensor], where: str, what: str) -> 
     network.load_state_dict(state, strict=False)
 
 
-def load_mn(path: Path, width: float) -> MN:
-    """An MN of EfficientAT's checkpoint, with its BatchNorm folded into the convolutions.
+def published_mn(path: Path, width: float) -> MN:
+    """An MN of EfficientAT's checkpoint, as it was published.
 
     Raises:
         DataError: a missing, extra or misshapen key, by name.
     """
     network = MN(width=width)
     fill(network, load_state(path), str(path), f"an MN of width {width:g}")
+    return network.eval()
+
+
+def load_mn(path: Path, width: float) -> MN:
+    """`published_mn`, with its BatchNorm folded into the convolutions."""
+    network = published_mn(path, width)
     folded = MN(width=width, folded=True)
     fold_batchnorm(network)
     folded.load_state_dict(network.state_dict())

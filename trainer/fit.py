@@ -1,6 +1,7 @@
 """The training loop: both streams together, resumable to the same state."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.dataset import TrainingData
 from glatd.trainer.glat import Glat
+from glatd.trainer.identity import flat
 from glatd.trainer.losses import losses
 from glatd.trainer.recipe import Recipe
 from glatd.trainer.state import TrainState, learning_rate
@@ -39,20 +41,24 @@ def fit(recipe: Recipe, model: Glat, teacher: Backbone, data: TrainingData, work
     """Train `model` as the recipe says and return it with the running mean as its weights.
 
     Goes on from `work/checkpoint.pt` where one stands.
+
+    Raises:
+        DataError: that checkpoint is of another recipe, or of another number of clips.
     """
     spec = recipe.optim
     torch.manual_seed(recipe.seed)
     run = TrainState(model, spec)
+    identity = flat(asdict(recipe)) | {"clips": str(len(data.events) - 1)}
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
-        run.load(checkpoint)
+        run.load(checkpoint, identity)
     teacher.eval().requires_grad_(False)
     while run.step < spec.steps:
         values = train_step(run, recipe, teacher, data)
         run.step += 1
         run.follow(spec.ema)
         if run.step % CHECKPOINT_EVERY == 0 or run.step == spec.steps:
-            run.save(checkpoint)
+            run.save(checkpoint, identity)
         report(run.step, values)
     model.load_state_dict(run.kept)
     return model.eval()

@@ -13,7 +13,7 @@ from glatd.trainer.backbones.mn import HEAD_UNITS
 from glatd.trainer.backbones.resnet38 import ResNet38
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.bundle import write_bundle
-from glatd.trainer.checkpoint import fill, load_mn, load_state
+from glatd.trainer.checkpoint import fill, load_state, published_mn
 from glatd.trainer.glat import Glat, GlatSpec
 
 WINDOW_S, CROP_S = 10, 3  # of the paper
@@ -33,7 +33,7 @@ def _panns(make: Callable[[], Backbone], what: str) -> Callable[[Path, dict[str,
 def _mn(path: Path, state: dict[str, Tensor]) -> Backbone:
     if MN_HIDDEN not in state:
         raise DataError(f"{path} lacks {MN_HIDDEN!r}; is it an MN of EfficientAT?")
-    return load_mn(path, len(state[MN_HIDDEN]) / HEAD_UNITS)
+    return published_mn(path, len(state[MN_HIDDEN]) / HEAD_UNITS)
 
 
 # TALNet and AT-SCA have no published weights in a safe format.

@@ -1,7 +1,6 @@
 """Where a training run is: weights, their running mean and the optimiser at one step, and how that gets to a disk."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -9,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from glatd.errors import DataError
+from glatd.trainer.identity import Identity, differences
 from glatd.trainer.recipe import OptimSpec
+from glatd.trainer.tensors import read_tensors, write_whole
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,10 +39,11 @@ class TrainState(Generic[Network]):
         """The weights that training is for: the running mean, or the last ones where there is none."""
         return self.mean or self.model.state_dict()
 
-    def save(self, path: Path, more: dict[str, Any] | None = None) -> None:
+    def save(self, path: Path, run: Identity, more: dict[str, Any] | None = None) -> None:
         """Write a checkpoint; the last good one stays until the new one is whole.
 
         Args:
+            run: which it belongs to.
             more: plain values and tensors that belong to it.
 
         Raises:
@@ -50,6 +52,7 @@ class TrainState(Generic[Network]):
         write_whole(
             path,
             {
+                "run": dict(run),
                 "step": self.step,
                 "model": self.model.state_dict(),
                 "mean": self.mean,
@@ -59,24 +62,31 @@ class TrainState(Generic[Network]):
             },
         )
 
-    def load(self, path: Path) -> dict[str, Any]:
+    def load(self, path: Path, run: Identity) -> dict[str, Any]:
         """Go on from a checkpoint of `save`, and return its `more`.
 
         Raises:
-            DataError: it is no checkpoint of this network.
+            DataError: it is damaged, no checkpoint, or that of another run.
         """
         try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
+            state = read_tensors(path)
+        except DataError as error:
+            raise DataError(f"cannot go on: {error}; remove it to begin again") from error
+        if not isinstance(state, dict) or not isinstance(state.get("run"), dict):
+            raise DataError(f"{path} does not say of which run it is; choose another --work")
+        if differs := differences(state["run"], run):
+            raise DataError(f"{path} is of another run: {differs}; choose another --work")
+        try:
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"cannot go on from {path}: {reason}; remove it to begin again") from error
         self.step = state["step"]
         devices = {name: value.device for name, value in self.model.state_dict().items()}
         self.mean = {name: value.to(devices[name]) for name, value in state["mean"].items()}
         torch.set_rng_state(state["torch_rng"])
-        more: dict[str, Any] = state.get("more", {})
+        more: dict[str, Any] = state["more"]
         return more
 
     def follow(self, decay: float) -> None:
@@ -90,25 +100,3 @@ class TrainState(Generic[Network]):
                 mean.lerp_(value.detach(), 1 - decay)
             else:
                 mean.copy_(value)
-
-
-def write_whole(path: Path, state: dict[str, Any]) -> None:
-    """A file under its name only when it is whole and on the disk.
-
-    Raises:
-        DataError: it cannot be written; what stood there stays.
-    """
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # of torch's writer, where the disk is full
-        partial.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        stays = f"the last good one stays, {path}" if path.exists() else "there is none yet"
-        raise DataError(
-            f"cannot write a checkpoint: {reason} ({stays}); make space, the same command goes on"
-        ) from error

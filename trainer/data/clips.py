@@ -1,5 +1,6 @@
 """Labelled clips as training and evaluation read them, wherever they are: packs, or files that are decoded."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -35,6 +36,13 @@ class Clips(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def fingerprint(self) -> str:
+        """Names which clips these are, with which labels."""
+        found = hashlib.sha256("\n".join(self.names).encode())
+        for part in (self.labels.ends, self.labels.flat):
+            found.update(part.tobytes())
+        return found.hexdigest()[:16]
 
     @abstractmethod
     def samples(self, clip: int, length: int) -> NDArray[np.float32]:
@@ -114,7 +122,12 @@ class PackedClips(Clips):
         self._files = files
 
     def samples(self, clip: int, length: int) -> NDArray[np.float32]:
-        stored = self._files(self.path)["waveform"][clip, :length]
+        file = self._files(self.path)
+        try:
+            stored = file["waveform"][clip, :length]
+        except OSError as error:
+            remedy = "make the pack again with `glatd train pack`"
+            raise DataError(f"{self.path}: {self.names[clip]} cannot be read ({error}); {remedy}") from error
         samples = stored.astype(np.float32)
         if stored.dtype == np.int16:
             samples /= FULL_SCALE

@@ -1,19 +1,25 @@
 """What a run reads: the clips of a recipe, and what is told of them."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, DataError
 from glatd.trainer.data.clips import Clips, open_clips
 from glatd.trainer.data.labels import Labels
+from glatd.trainer.data.pack import FULL_SCALE, RATE
 from glatd.trainer.data.vocabulary import Vocabulary, audioset_vocabulary, read_classes
+from glatd.trainer.identity import NONE
 from glatd.trainer.progress import Progress
 from glatd.trainer.weak.recipe import ClipRecipe
 
 NAMED = 5  # classes without a clip that are told by name
+HEARD = 10 * RATE  # samples by which two clips of one name are compared
+COMPARED = 100  # clips of one name that are compared, spread over all of them
+LEAST_BIT = 2 / FULL_SCALE  # by which a pack and the file that it was made of may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,15 @@ class Material:
     train: Clips
     test: Clips
     backgrounds: Clips | None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a network is trained by, by name."""
+        return {
+            "classes": hashlib.sha256("\n".join(self.vocabulary.names).encode()).hexdigest()[:16],
+            "training clips": self.train.fingerprint(),
+            "backgrounds": self.backgrounds.fingerprint() if self.backgrounds else NONE,
+        }
 
 
 class SomeClips(Clips):
@@ -46,7 +61,7 @@ def open_material(recipe: ClipRecipe, folder: Path) -> Material:
     """The data of a recipe.
 
     Raises:
-        DataError: it cannot be used.
+        DataError: it cannot be used, or a test clip is one of those that train.
     """
     data = recipe.data
     vocabulary = read_classes(folder / data.classes) if data.classes else audioset_vocabulary()
@@ -57,7 +72,30 @@ def open_material(recipe: ClipRecipe, folder: Path) -> Material:
 
     if not data.train or not data.test:
         raise ConfigError(f"{recipe.name}: data.train and data.test must each name a pack or a CSV")
-    return Material(vocabulary, some(data.train), some(data.test), some(data.backgrounds) if data.backgrounds else None)
+    train, test = some(data.train), some(data.test)
+    backgrounds = some(data.backgrounds) if data.backgrounds else None
+    check_apart(test, train, "train")
+    if backgrounds is not None:
+        check_apart(test, backgrounds, "backgrounds")
+    return Material(vocabulary, train, test, backgrounds)
+
+
+def check_apart(test: Clips, others: Clips, where: str) -> None:
+    """See that no test clip is among `others`: of one name and of one sound. Names alone may meet by chance.
+
+    Raises:
+        DataError: one is; the first of them is named.
+    """
+    there = {name: clip for clip, name in enumerate(others.names)}
+    both = [(clip, there[name]) for clip, name in enumerate(test.names) if name in there]
+    for place in np.unique(np.linspace(0, len(both) - 1, min(COMPARED, len(both))).astype(int)):
+        mine, other = both[place]
+        heard = test.samples(mine, HEARD)
+        if heard.any() and np.abs(heard - others.samples(other, HEARD)).max() <= LEAST_BIT:
+            raise DataError(
+                f"{len(both):,} test clips have the names of clips of data.{where}, and {test.names[mine]} is the same "
+                "recording: what is judged by them is no figure; take them out of one of the lists"
+            )
 
 
 def tell_material(material: Material, progress: Progress) -> None:

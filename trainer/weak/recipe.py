@@ -1,7 +1,5 @@
 """A recipe of a training by labelled clips: any backbone, alone or with GL-AT, from a TOML file."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ from glatd.trainer.backbones import BACKBONES, make_backbone
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.data.augment import AugmentSpec
 from glatd.trainer.glat import GlatSpec
+from glatd.trainer.identity import flat
 from glatd.trainer.recipe import OptimSpec
 from glatd.trainer.scenes import SceneSpec
 
@@ -90,10 +89,10 @@ class ClipRecipe:
         """Clips that a part of a step draws: mixup makes one of two."""
         return self.optim.batch * (2 if self.augment.mixup else 1)
 
-    def fingerprint(self, clips: int) -> str:
-        """Names everything that decides what a run computes."""
-        text = json.dumps([asdict(self) | {"watch": self.watch.judge}, clips])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    @property
+    def identity(self) -> dict[str, str]:
+        """Everything in it that decides what a run computes, by name."""
+        return flat(asdict(self) | {"watch": {"judge": self.watch.judge}})
 
 
 def is_clip_recipe(path: Path) -> bool:

@@ -9,20 +9,26 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from glatd.errors import ConfigError, DataError
 from glatd.trainer.backbones import BACKBONES
 from glatd.trainer.bundle import read_bundle, write_bundle
+from glatd.trainer.data.pack import PackWriter
+from glatd.trainer.data.vocabulary import own_vocabulary
 from glatd.trainer.glat import Glat
-from glatd.trainer.state import write_whole
+from glatd.trainer.tensors import write_whole
 from glatd.trainer.weak import history
+from glatd.trainer.weak.begin import make_network
 from glatd.trainer.weak.history import History, read
 from glatd.trainer.weak.material import open_material
 from glatd.trainer.weak.recipe import BackboneSpec, ClipRecipe, read_clip_recipe
-from glatd.trainer.weak.train import Watch, fit_clips, make_network
+from glatd.trainer.weak.train import fit_clips
+from glatd.trainer.weak.watch import Watch
 from tests.engines.tiny import Tiny
+from tests.trainer.weak.conftest import CLASSES, RATE, SECONDS, sound
 
 MN: dict[str, object] = {"name": "mn"}
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -110,7 +116,7 @@ def test_two_processes_of_torchrun_train_as_one(recipe: Path, sounds: Path, tmp_
     assert done.stdout.count("REPORT.md") == 1
     one = fit(read_clip_recipe(recipe), sounds, tmp_path / "one")
     two, _ = read_bundle(out)
-    start = make_network(read_clip_recipe(recipe), 4, None).state_dict()
+    start = make_network(read_clip_recipe(recipe), CLASSES).state_dict()
     trained = [name for name, _ in two.named_parameters()]
     moved, apart = (
         sum(float((two.state_dict()[name] - other[name]).abs().sum()) for name in trained)
@@ -164,7 +170,7 @@ def test_every_choice_of_a_recipe_trains(
     recipe: Path, sounds: Path, tmp_path: Path, parts: dict[str, dict[str, object] | str]
 ) -> None:
     made = changed(recipe, **parts)
-    start = make_network(made, 4, None).state_dict()
+    start = make_network(made, CLASSES).state_dict()
     trained = fit(made, sounds, tmp_path / "out")
     state = trained.state_dict()
     head = "classifier.5.weight"
@@ -176,8 +182,8 @@ def test_every_choice_of_a_recipe_trains(
 
 
 def test_a_shared_classifier_is_one(recipe: Path, tmp_path: Path) -> None:
-    shared = make_network(changed(recipe, glat={"classifier": "shared"}, backbone=MN), 4, None)
-    separate = make_network(read_clip_recipe(recipe), 4, None)
+    shared = make_network(changed(recipe, glat={"classifier": "shared"}, backbone=MN), CLASSES)
+    separate = make_network(read_clip_recipe(recipe), CLASSES)
     assert shared.local_stream.output is shared.global_stream.output
     classifier = sum(value.numel() for value in separate.local_stream.get_submodule("classifier").parameters())
     sizes = [sum(value.numel() for value in model.parameters()) for model in (separate, shared)]
@@ -191,10 +197,25 @@ def test_a_shared_classifier_is_one(recipe: Path, tmp_path: Path) -> None:
 def test_a_bundle_is_a_start(recipe: Path, sounds: Path, tmp_path: Path) -> None:
     made = changed(recipe, optim={"steps": 1}, backbone=MN)
     known = fit(made, sounds, tmp_path / "first")
-    begun = make_network(made, 4, tmp_path / "first")
+    begun = make_network(made, CLASSES, tmp_path / "first")
     assert all(torch.equal(value, begun.state_dict()[name]) for name, value in known.state_dict().items())
-    with pytest.raises(ConfigError, match=r"first holds .*'mn'.*the recipe wants mn of 5 classes"):
-        make_network(made, 5, tmp_path / "first")
+    with pytest.raises(ConfigError, match=r"first holds .*'width': 0.1.*the recipe wants .*'width': 0.2"):
+        make_network(changed(recipe, backbone=MN | {"width": 0.2}), CLASSES, tmp_path / "first")
+
+
+@pytest.mark.parametrize("classes", [CLASSES[::-1], ("Bell", *CLASSES)], ids=["as many", "more"])
+def test_a_bundle_of_other_classes_is_a_start_but_for_its_last_layer(
+    recipe: Path, sounds: Path, tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    made = changed(recipe, optim={"steps": 1}, backbone=MN)
+    known = fit(made, sounds, tmp_path / "first").state_dict()
+    told: list[str] = []
+    begun = make_network(made, classes, tmp_path / "first", told.append).state_dict()
+    drawn = make_network(made, classes).state_dict()
+    outputs = {f"{stream}_stream.classifier.5.{part}" for stream in ("global", "local") for part in ("weight", "bias")}
+    for name, value in begun.items():
+        assert torch.equal(value, (drawn if name in outputs else known)[name])
+    assert len(told) == 1 and "first has other classes: the last layer of each stream begins at random" in told[0]
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(recipe: Path, sounds: Path, tmp_path: Path) -> None:
@@ -214,13 +235,60 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(recipe: Path, sounds: Path,
     same(tmp_path / "whole" / "work", work)
 
 
-def test_another_recipe_does_not_go_on_from_a_checkpoint(recipe: Path, sounds: Path, tmp_path: Path) -> None:
-    fit(changed(recipe, optim={"steps": 1}), sounds, tmp_path / "out")
-    with pytest.raises(DataError, match="of another recipe, or of other clips; choose another --work"):
-        fit(changed(recipe, optim={"steps": 1, "learning_rate": 0.5}), sounds, tmp_path / "out")
-    (tmp_path / "out" / "work" / "checkpoint.pt").write_bytes(b"half of it")
-    with pytest.raises(DataError, match=r"cannot go on from .*remove it to begin again"):
-        fit(changed(recipe, optim={"steps": 1}), sounds, tmp_path / "out")
+def repacked(sounds: Path, folder: Path, labels: dict[int, int]) -> Path:
+    """The same data, with other labels of some training clips."""
+    folder.mkdir()
+    for name in ("test.h5", "classes.txt"):
+        (folder / name).write_bytes((sounds / name).read_bytes())
+    rng = np.random.default_rng(3)
+    writer = PackWriter(folder / "train.h5", own_vocabulary(CLASSES), round(RATE * SECONDS), 24, 20)
+    for number in range(24):
+        writer.add(f"{number}.wav", sound(number % 3, rng), (labels.get(number, number % 3),))
+    writer.close("")
+    return folder
+
+
+def test_another_run_does_not_go_on_from_a_checkpoint(recipe: Path, sounds: Path, tmp_path: Path) -> None:
+    """Another recipe, other labels of as many clips, another start: what differs is named, and nothing is removed."""
+    made, out = changed(recipe, optim={"steps": 1}), tmp_path / "out"
+    fit(made, sounds, out)
+    checkpoint = (out / "work" / "checkpoint.pt").read_bytes()
+    told = "checkpoint.pt is of another run: "
+    with pytest.raises(DataError, match=told + "optim.learning_rate: 0.002, now 0.5; choose another --work"):
+        fit(changed(recipe, optim={"steps": 1, "learning_rate": 0.5}), sounds, out)
+    with pytest.raises(DataError, match=told + r"backbone.name: .*choose another --work"):
+        fit(changed(recipe, optim={"steps": 1}, backbone=MN), sounds, out)
+    with pytest.raises(DataError, match=told + r"training clips: \w+, now \w+; choose another --work"):
+        fit(made, repacked(sounds, tmp_path / "corrected", {5: 3}), out)
+    assert fit_clips(made, repacked(sounds, tmp_path / "copied", {}), out, out / "work", device="cpu") is not None
+    start = tmp_path / "start"
+    write_bundle(start, make_network(made, CLASSES), "start", {}, "MIT", labels=CLASSES)
+    with pytest.raises(DataError, match=told + r"--init: none, now \w+; choose another --work"):
+        fit_clips(made, sounds, out, out / "work", start, device="cpu")
+    assert (out / "work" / "checkpoint.pt").read_bytes() == checkpoint
+
+
+@pytest.mark.parametrize("damage", [b"", bytes(4096), b"half of it"], ids=["empty", "zeros", "no checkpoint"])
+def test_damaged_checkpoints_are_told(recipe: Path, sounds: Path, tmp_path: Path, damage: bytes) -> None:
+    made, out = changed(recipe, optim={"steps": 1}, watch={"judge": 1, "keep": "best"}), tmp_path / "out"
+    fit(made, sounds, out)
+    (out / "work" / "best.pt").write_bytes(damage)
+    with pytest.raises(DataError, match=r"the best weights cannot be read: .*best.pt is no checkpoint.*; remove"):
+        fit(made, sounds, out)
+    (out / "work" / "checkpoint.pt").write_bytes(damage)
+    with pytest.raises(DataError, match=r"cannot go on: .*checkpoint.pt is no checkpoint.*; remove it to begin again"):
+        fit(made, sounds, out)
+
+
+def test_a_test_clip_that_trains_is_refused(recipe: Path, sounds: Path) -> None:
+    """By name and sound: the packs have clips of the same names, and those are others."""
+    made = changed(recipe)
+    assert set(open_material(made, sounds).test.names) <= set(open_material(made, sounds).train.names)
+    told = r"12 test clips have the names of clips of data.{}, and 0.wav is the same recording"
+    for where in ("train", "backgrounds"):
+        data = {where: ("train.h5", "test.h5") if where == "train" else ("test.h5",)}
+        with pytest.raises(DataError, match=told.format(where)):
+            open_material(changed(recipe, data=data), sounds)
 
 
 def test_it_stops_when_nothing_gets_better(recipe: Path, sounds: Path, tmp_path: Path) -> None:
@@ -276,7 +344,7 @@ def test_a_recipe_that_cannot_be_used_says_why(recipe: Path, sounds: Path, old: 
 
     def use() -> None:
         made = read_clip_recipe(recipe)
-        make_network(made, 4, None)
+        make_network(made, CLASSES)
         open_material(made, sounds)
 
     with pytest.raises((ConfigError, DataError), match=told):
