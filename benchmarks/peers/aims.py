@@ -40,7 +40,7 @@ class Aim:
 def ratios(rows: Iterable[Row]) -> list[Row]:
     """How many streams glatd has on a core for each of another's: medians of the ratios in each turn."""
     return [
-        {"name": f"streams per core, of {row['contender']}", "value": row["cpu_of_ours"], "better": "more"}
+        {"name": f"streams per core, of {row['contender']}", "value": row["cpu_of_ours"]}
         for row in rows
         if row["contender"] != OURS
     ]

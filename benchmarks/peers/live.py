@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.load import HOP, LOOKAHEAD, POSITIONS, attempt, loaded
+from benchmarks.progress import say
 
 FEW = 8  # streams
 FULL = 0.9  # of the cores; beyond that nothing else would have a turn
@@ -37,9 +38,11 @@ def measure(engine: Path | None, pcm: Path, seconds: float, starts: int) -> dict
     cores = os.cpu_count() or 1
     few = attempt(engine, FEW, seconds, pcm=pcm)
     bears = FULL * cores / (few["cpu_cores"] / FEW)
+    say(f"{FEW} streams take {few['cpu_cores']} cores; half of {bears:.0f} is next")
     half = attempt(engine, max(FEW + 1, round(bears / 2)), seconds, pcm=pcm)
     each = (half["resident_mb"][-1] - few["resident_mb"][-1]) / (half["streams"] - few["streams"])
     cost = half["cpu_cores"] / half["streams"]
+    say("cold starts")
     cold = [cold_start(engine, pcm) for _ in range(starts)]
     wait = LOOKAHEAD / POSITIONS
     return {

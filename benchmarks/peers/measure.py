@@ -14,6 +14,7 @@ from benchmarks.feeder import RATE as FEEDER_RATE
 from benchmarks.machine import described, load_average, versions
 from benchmarks.peers import aims, live, mn04, quality, turns
 from benchmarks.peers.contender import CONTENDERS, OURS, THREADS, Contender, Floats, Parts
+from benchmarks.progress import say
 from glatd.audio import read_mono
 from glatd.engines.load import default_engine
 from glatd.engines.manifest import read_manifest
@@ -79,20 +80,24 @@ def measure(
         seconds: of each number of streams of the daemon; 0 leaves the daemon out.
     """
     before = load_average()
+    arguments = "peers --models MODELS --data CORPUS" + (" --engine DIR" if engine else "")
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         work = Path(name)
         parts = Parts(work, bundle, engine or default_engine(), models)
         listed, left_out = present(parts)
         pcm = write_sound(data, work)
         if any(contender.module == "mn04" for contender in listed):
+            say("exporting MN04")
             mn04.prepare(parts)
         started = turns.starts(listed, parts, work, max(1, count // 8))
         processes = [stack.enter_context(turns.Process(contender, parts, work)) for contender in listed]
         rows = turns.take(processes, count)
         for row, process in zip(rows, processes, strict=True):
             row["start_s"] = round(median([*started[process.contender.key], process.start_s]), 2)
+            say(f"memory of {process.contender.key}")
             row |= turns.memory(process)
         if data is not None and scenes:
+            say(f"mAP on {scenes} scenes")
             given = work / "scenes.npz"
             truth = quality.write_scenes(data, RECIPE, scenes, given)
             trained = [process for process in processes if process.about["trained"]]
@@ -103,6 +108,7 @@ def measure(
                 row |= maps[row["contender"]]
         for process in processes:
             process.close()
+        say("the daemon as a whole" if seconds else "without the daemon")
         running = live.measure(engine, pcm, seconds, max(1, count // 8)) if seconds else None
         manifest = read_manifest(parts.engine)
         result: dict[str, Any] = {
@@ -119,7 +125,7 @@ def measure(
             "left_out": left_out,
             "daemon": running,
         }
-    head = described("python -m benchmarks peers --models MODELS --data CORPUS", before)
+    head = described(f"python -m benchmarks {arguments}", before)
     head["versions"] |= versions(("ai-edge-litert",))
     assert result["contenders"][-1]["contender"] == OURS
     return head | result

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers.contender import HOP_S, THREADS, Floats, Parts, Sliding
 from benchmarks.peers.frames import Frames
-from glatd.engines.load import load_engine
+from glatd.engines.manifest import read_manifest
 from glatd.engines.targets.cpu import compile_graph
 
 CHECKPOINT = "mn04_as_mAP_432.pt"
 WIDTH = 0.4
 GRAPH = "mn04.onnx"
+RATE, WINDOW, MELS = 32_000, 1000, 128  # Hz, frames, bins that it was trained on
 
 
 def prepare(parts: Parts) -> None:
@@ -34,7 +36,7 @@ def prepare(parts: Parts) -> None:
         def forward(self, frames: torch.Tensor) -> torch.Tensor:
             return self.network.clip_logits(frames).sigmoid()
 
-    example = torch.zeros(1, 1000, 128)
+    example = torch.zeros(1, WINDOW, MELS)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes of the exporter on its own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -50,13 +52,15 @@ class Mn04:
     trained = True
 
     def __init__(self, graph: Path, engine: Path) -> None:
-        loaded = load_engine(engine, THREADS)
-        sizes = loaded.sizes
-        self._frames = Frames(loaded, sizes.window)
+        manifest = read_manifest(engine)
+        sizes = manifest.geometry
+        # Of the engine its front end alone: the rest of GL-AT is not MN04's to load.
+        frontend: Any = compile_graph(engine / "frontend.xml", manifest.inputs["frontend"], "float32", THREADS)
+        self._frames = Frames(lambda blocks: frontend(blocks)[0], sizes, sizes.window)
         self._scores = compile_graph(graph, [(sizes.window, sizes.mels)], "float32", THREADS)
         self.rate = sizes.rate
         self.hop = round(HOP_S * self.rate)
-        self.mids = [label.mid for label in loaded.manifest.labels]
+        self.mids = [label.mid for label in manifest.labels]
 
     def listen(self) -> Callable[[Floats], object]:
         return Sliding(self._frames.samples, self._look)
@@ -73,6 +77,13 @@ def obstacle(parts: Parts) -> str:
     """Why it cannot run here."""
     if parts.models is None or not (parts.models / CHECKPOINT).is_file():
         return f"it needs {CHECKPOINT}; give its folder with --models"
+    manifest = read_manifest(parts.engine)
+    sizes = manifest.geometry
+    if (sizes.rate, sizes.window, sizes.mels) != (RATE, WINDOW, MELS) or manifest.runtime.target != "cpu":
+        return (
+            f"it needs the front end of an engine for the CPU that gives {WINDOW} frames of {MELS} bins at {RATE} Hz; "
+            f"that of {manifest.model} ({manifest.runtime.target}) gives {sizes.window} of {sizes.mels} at {sizes.rate}"
+        )
     return ""
 
 

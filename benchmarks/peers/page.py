@@ -41,7 +41,9 @@ def lines(result: Row) -> list[str]:
     text += [
         "From sound to message: a sound waits until its hop is over (half of one in the middle, all of it at p99) and "
         "then for the answer; one stream, nothing else to do. Memory is resident, of a process with Python and the "
-        f"contender in it; a stream's is what {MORE} further ones add. Start: from nothing to the first answer.",
+        f"contender in it; a stream's is what {MORE} further ones add that have run for a window. Start: from "
+        "nothing to the first answer, sound at once: of one hop, or of three for glatd, whose first window is longer "
+        "than a second and waits for 6 ms after it.",
         "",
     ]
     text += table(

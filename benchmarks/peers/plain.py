@@ -1,5 +1,6 @@
 """GL-AT as the paper has it, every hop from scratch: 10 s from the waveform on, then five crops of the waveform."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from benchmarks.peers.contender import HOP_S, THREADS, Floats, Parts, Sliding
 from benchmarks.peers.frames import Frames
 from glatd.engines.engine import pool
 from glatd.engines.load import load_engine
+from glatd.engines.manifest import read_manifest
 
 
 def fuse(global_: Floats, crops: Floats) -> Floats:
@@ -23,9 +25,9 @@ class ByEngine:
     trained = True
 
     def __init__(self, engine: Path) -> None:
-        self._engine = load_engine(engine, THREADS)
+        self._engine = load_engine(engine, THREADS, incremental=False)  # its trunks are glatd's alone
         sizes = self._engine.sizes
-        self._window, self._crop = Frames(self._engine, sizes.window), Frames(self._engine, sizes.crop)
+        self._window, self._crop = (Frames(self._engine.frontend, sizes, count) for count in (sizes.window, sizes.crop))
         self._audible = np.ones((1, sizes.frames), np.float32)
         self.rate = sizes.rate
         self.hop = round(HOP_S * self.rate)
@@ -106,7 +108,13 @@ def obstacle(parts: Parts, runtime: str = "engine") -> str:
         import torch  # noqa: F401
     except ImportError:
         return "it needs PyTorch (the extra train)"
-    return "" if (parts.bundle / "model.json").is_file() else f"{parts.bundle} is no weights bundle"
+    if not (parts.bundle / "model.json").is_file():
+        return f"{parts.bundle} is no weights bundle"
+    described = json.loads((parts.bundle / "model.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(parts.engine)
+    if described["weights_sha256"] != manifest.provenance.get("weights_sha256"):
+        return f"{parts.bundle} has other weights than the engine, which is of {manifest.model}; give that one's bundle"
+    return ""
 
 
 def make(parts: Parts, runtime: str) -> ByEngine | ByTorch:

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.load import percentile
 from benchmarks.peers.contender import OURS, THREADS, Contender, Parts
+from benchmarks.progress import say
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOPS = 10  # a turn
@@ -39,7 +40,7 @@ class Process:
         except BaseException:
             self.close()
             raise
-        self.start_s = time.perf_counter() - began  # until it has heard a first hop
+        self.start_s = time.perf_counter() - began  # until it has answered
 
     def __enter__(self) -> "Process":
         return self
@@ -80,7 +81,8 @@ class Process:
 def starts(listed: Sequence[Contender], parts: Parts, sound: Path, times: int) -> dict[str, list[float]]:
     """Seconds from nothing to the first answer, each time of all of them one after the other."""
     found: dict[str, list[float]] = {contender.key: [] for contender in listed}
-    for _ in range(times):
+    for number in range(times):
+        say(f"start {number + 1} of {times}")
         for contender in listed:
             with Process(contender, parts, sound) as process:
                 found[contender.key].append(process.start_s)
@@ -94,6 +96,7 @@ def take(processes: Sequence[Process], turns: int) -> list[dict[str, Any]]:
     shuffle = random.Random(3).shuffle
     for number in range(turns + 1):
         shuffle(order)
+        say(f"turn {number} of {turns}")
         for process in order:
             turn = process.ask("turn", HOPS)
             if number:  # the first one warms up
@@ -125,7 +128,7 @@ def take(processes: Sequence[Process], turns: int) -> list[dict[str, Any]]:
 
 
 def memory(process: Process) -> dict[str, float]:
-    """MB of a contender without streams, and of each stream."""
+    """MB of a contender without streams, and of each stream; after turns, when its one stream is full."""
     grown = process.ask("streams", MORE)
     each = max(0.0, grown["added_mb"] / MORE)
-    return {"fixed_mb": round(process.about["resident_mb"] - each, 1), "stream_mb": round(each, 2)}
+    return {"fixed_mb": round(grown["before_mb"] - each, 1), "stream_mb": round(each, 2)}

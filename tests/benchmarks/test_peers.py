@@ -12,9 +12,10 @@ import pytest
 from benchmarks.peers import measure, mn04, quality, turns
 from benchmarks.peers.contender import CONTENDERS, OURS, Contender, Floats, Network, Parts, Sliding, parts_of
 from benchmarks.peers.ours import Ours
-from benchmarks.peers.worker import endless
+from benchmarks.peers.worker import HOPS, endless, until_answer
 from glatd.audio import read_mono
 from glatd.engines.load import default_engine
+from glatd.engines.manifest import content_hash
 from glatd.labels import audioset
 from tests.conftest import ROOT, needs_shared
 
@@ -117,6 +118,32 @@ def test_a_sound_has_no_end(tmp_path: Path) -> None:
     assert [next(sound).tolist() for _ in range(3)] == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
 
 
+def test_a_start_lasts_until_something_is_said() -> None:
+    """Also where that takes a second of sound, as glatd's does; what never answers is an error."""
+    for silent in (0, 1, 5):
+        answers = iter([*[[]] * silent, ["tags"], []])
+        assert until_answer(lambda samples, of=answers: next(of), iter([np.zeros(1, np.float32)] * 9)) == silent + 1
+    scores = np.zeros((1, 527), np.float32)
+    assert until_answer(lambda samples: scores, iter([scores])) == 1
+    with pytest.raises(RuntimeError, match="no answer"):
+        until_answer(lambda samples: [], iter([scores] * (HOPS + 1)))
+
+
+@needs_shared
+def test_an_engine_of_another_network_leaves_out_who_needs_this_one(parts: Parts, tmp_path: Path) -> None:
+    """MN04 takes the engine's front end, plain GL-AT in PyTorch the bundle that the engine is of."""
+    pytest.importorskip("torch")
+    assert not BY_KEY["mn04"].obstacle(parts) and not BY_KEY["glat-pytorch"].obstacle(parts)
+    tree = json.loads((parts.engine / "manifest.json").read_text(encoding="utf-8"))
+    tree["model"], tree["geometry"]["mels"], tree["geometry"]["trunks"] = "a-cnn10", 64, []
+    tree["provenance"]["weights_sha256"] = "0" * 64
+    tree["hash"] = content_hash(tree)
+    (tmp_path / "manifest.json").write_text(json.dumps(tree), encoding="utf-8")
+    other = Parts(parts.work, parts.bundle, tmp_path, parts.models)
+    assert "a-cnn10 (cpu) gives 1000 of 64 at 32000" in BY_KEY["mn04"].obstacle(other)
+    assert "a-cnn10" in BY_KEY["glat-pytorch"].obstacle(other)
+
+
 def test_parts_go_through_a_command_line(tmp_path: Path) -> None:
     for given in (Parts(tmp_path, BUNDLE, tmp_path, None), Parts(tmp_path, BUNDLE, tmp_path, tmp_path)):
         assert parts_of(json.loads(json.dumps(given.as_plain()))) == given
@@ -148,6 +175,7 @@ def test_contenders_take_turns_in_processes_of_their_own(parts: Parts, sound: Pa
         for row, process in zip(rows, processes, strict=True):
             row |= turns.memory(process)
             assert 0 < process.start_s < 100
+            assert process.about["first_answer_hops"] == (3 if process.contender.key == OURS else 1)
         clip = {str(rate): np.zeros((2, SECONDS * rate), np.int16) for rate in quality.RATES}
         np.savez(sound / "clips.npz", **clip)
         said = {process.contender.key: quality.scores(process, sound / "clips.npz", sound) for process in processes}
