@@ -18,17 +18,19 @@ import numpy as np
 from benchmarks.machine import described, load_average
 from benchmarks.peers.cnn10 import Cnn10
 from benchmarks.peers.contender import HOP_S, THREADS, WINDOW_S, Floats
+from benchmarks.progress import say
 from benchmarks.untrained import untrained_engine
 from glatd.audio import read_mono
 from glatd.daemon.features import Features
 from glatd.daemon.tagger import Tagger
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
-from glatd.errors import EngineError
+from glatd.errors import DataError, EngineError
 from glatd.messages import Tags
 
 SOUND = Path(__file__).resolve().parent.parent / "demo" / "street.ogg"
-TURNS = 24  # hops that count, at most
+TURNS = 24  # hops that count, at most, of what they cost
+JUDGED = 24  # hops after the first window, in which scores are compared
 PEER = "(a) CNN10, PyTorch"
 TOP = 5
 TAGS = 10  # a message, as by default
@@ -67,13 +69,16 @@ def measure(engine: Path | None, turns: int) -> dict[str, Any]:
         if not kept.sizes.trunks:
             raise EngineError(f"{built} has no trunks: its networks look at the whole of every window")
         samples, hop = read_mono(SOUND, kept.sizes.rate), round(HOP_S * kept.sizes.rate)
+        say(f"{kept.manifest.model}: what a hop costs")
         streams, judged = listeners(kept, whole, TAGS), listeners(kept, whole, None)[1:]
         play(streams, samples, hop, min(turns, TURNS))
-        play(judged, samples, hop, 0)
+        say("scores of the same windows")
+        play(judged, samples, hop, JUDGED)
         peer = median(streams[0].cpu)
         command = "python -m benchmarks incremental" + (" --engine DIR" if engine else "")
         return described(command, before) | {
             "model": kept.manifest.model,
+            "engine": kept.manifest.hash,
             "precision": kept.manifest.runtime.precision,
             "cost": [cost(stream, peer) for stream in streams],
             "graphs": graphs(kept),
@@ -121,6 +126,8 @@ def play(streams: Sequence[Stream], samples: Floats, hop: int, turns: int) -> No
     shuffle = random.Random(3).shuffle
     order = list(streams)
     for number in range(warm + turns):
+        if number % 8 == 7:
+            say(f"hop {number + 1} of {warm + turns}")
         at = number * hop % (len(samples) - hop)
         shuffle(order)
         for stream in order:
@@ -166,8 +173,11 @@ def graphs(engine: Engine, runs: int = 9) -> dict[str, float]:
 
 def differences(kept: Sequence[Tags], whole: Sequence[Tags]) -> dict[str, Any]:
     """Of the same windows: how far scores lie apart, and whether the same classes come first and the same crops are
-    chosen."""
-    ends = {message.end for message in kept} & {message.end for message in whole}
+    chosen. Only of windows that are filled: before the stream there is silence, and what has silence before it does not
+    see the edge that the two differ by."""
+    ends = {message.end for message in kept if message.filled == 1} & {message.end for message in whole}
+    if not ends:
+        raise DataError("no window is filled; play more hops")
     pairs = [
         tuple(next(message for message in of if message.end == end) for of in (kept, whole)) for end in sorted(ends)
     ]
