@@ -4,7 +4,7 @@
 #   make test        style, types, layers and every test that is not slow: minutes
 #   make test-long   all tests
 #   make test-ray    those of glatd archive on a Ray cluster of two nodes; installs Ray, 240 MB, which the others skip
-#   make bench       benchmarks/; their figures go into docs/. MODELS=DIR has the published files of glatd's peers
+#   make bench       benchmarks/; their figures go into docs/. MODELS=DIR: its peers' files, DATA=DIR: a corpus
 #   make bench-compare  the peers again, into build/bench; fails where a ratio is 15 % worse than the one in docs/
 #   make docs        the site of docs/ in build/site; a dead link fails it
 #   make release     dist/: wheel, source distribution, bill of materials, checksums
@@ -37,11 +37,12 @@ test-ray: $(STAMPS)/ray
 	$(BIN)/pytest tests/daemon/archive/test_cluster.py
 
 bench: $(STAMPS)/dev
-	$(BIN)/python -m benchmarks $(if $(MODELS),--models $(MODELS))
+	$(BIN)/python -m benchmarks $(if $(MODELS),--models $(MODELS)) $(if $(DATA),--data $(DATA))
 
 # By hand, on a machine with nothing else to do: no test and no CI asks for speed.
 bench-compare: $(STAMPS)/dev
-	$(BIN)/python -m benchmarks peers --out build/bench $(if $(MODELS),--models $(MODELS))
+	@test -f docs/benchmarks/peers.json || { echo "docs/benchmarks/peers.json is not there: make bench MODELS=DIR measures it" >&2; exit 1; }
+	$(BIN)/python -m benchmarks peers --out build/bench $(if $(MODELS),--models $(MODELS)) $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m benchmarks compare docs/benchmarks/peers.json build/bench/benchmarks/peers.json
 
 docs: $(STAMPS)/dev

@@ -1,12 +1,9 @@
 """The measured part of docs/archive.md, from docs/benchmarks/archive.json. No figure is typed by hand."""
 
-from pathlib import Path
-
 from benchmarks.render import where
 from benchmarks.tables import Row, pick, table
 from glatd.daemon.archive.layout import TABLES
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PETABYTE = 1e15  # bytes
 PRICE = 0.04  # of a core for an hour, an example
 CORES = 1000
@@ -70,11 +67,3 @@ def core_speed(result: Row) -> float:
     """Seconds of audio a second of one worker with a core for itself."""
     (one,) = (row for row in result["runs"] if row["kind"] == "long" and row["jobs"] == 1)
     return float(one["speed"])
-
-
-def write(path: Path, result: Row) -> None:
-    """Put the tables between the marks of the page."""
-    text = path.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    path.write_text(head + "\n".join([BEGIN, "", *lines(result)]) + END + tail, encoding="utf-8")

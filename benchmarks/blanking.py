@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from glatd.audio import RATE, read_mono
 from glatd.daemon.announce import Announcer
 from glatd.daemon.channel import Channel
@@ -51,7 +53,7 @@ def measure(data: Path) -> dict[str, Any]:
     """Shares of the audio, by threshold and margin, with the default labels."""
     with (data / "corpus.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    engine = load_engine()
+    load, engine = load_average(), load_engine()
     rng = np.random.default_rng(SEED)
     choice = random.Random(SEED)
     others = [row for row in rows if row["synthetic"] != "1" and not any(word in row["labels"] for word in HUMAN)]
@@ -60,12 +62,17 @@ def measure(data: Path) -> dict[str, Any]:
     streams: dict[str, tuple[list[Seen], list[Pair], int]] = {}
     for above in ABOVE_DB:
         sound, spoken = speech(speakers, backgrounds, above, rng, choice)
+        say(f"speech {above} dB above its background, {len(sound) / RATE:.0f} s")
         streams[f"speech_{above}_db_above"] = looks(engine, sound), spoken, len(sound)
     sound = unspoken([data / row["file"] for row in choice.sample(others, OTHERS)], rng)
+    say(f"no speech, {len(sound) / RATE:.0f} s")
     streams["no_speech"] = looks(engine, sound), [], len(sound)
+    say("thresholds and margins")
     default = BlankSettings()
     meant = classes(default.labels, engine.manifest.labels, "blank.labels")
-    return {
+    return described("python -m benchmarks blanking", load) | {
+        "model": engine.manifest.model,
+        "engine": engine.manifest.hash,
         "labels": default.labels,
         "seconds": {name: round(length / RATE, 1) for name, (_, _, length) in streams.items()},
         "shares": [

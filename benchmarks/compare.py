@@ -17,21 +17,18 @@ WORSE = 0.15  # of a ratio; runs of one commit on a quiet machine differ by less
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One ratio, then and now."""
+    """One ratio, then and now; more is better."""
 
     name: str
     old: float
     new: float | None  # None: it is not there any more
-    better: str  # "more" or "less"
 
     @property
     def worse(self) -> float:
         """By what share it became worse; negative where it became better, 1.0 where it is gone."""
         if self.new is None:
             return 1.0
-        if self.better == "more":
-            return 1 - self.new / self.old
-        return self.new / self.old - 1
+        return 1 - self.new / self.old
 
     def __str__(self) -> str:
         if self.new is None:
@@ -60,7 +57,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     """Every ratio of the old file."""
     now = {row["name"]: float(row["value"]) for row in new["ratios"]}
     for row in old["ratios"]:
-        yield Change(row["name"], float(row["value"]), now.get(row["name"]), row["better"])
+        yield Change(row["name"], float(row["value"]), now.get(row["name"]))
 
 
 def compare(old_file: Path, new_file: Path) -> bool:

@@ -12,7 +12,6 @@ through the cores of several numbers of streams begins.
 
 import json
 import shutil
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from glatd.daemon.planner.attempt import Attempt, Cost, attempt, cost
 from glatd.daemon.planner.parts import fit
 from glatd.daemon.planner.search import most_streams
 from glatd.daemon.planner.source import pcm
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import FRONTEND_ROWS
+from glatd.daemon.tagging import first_runs
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 
@@ -47,10 +47,11 @@ def measure(bundle: Path, seconds: float) -> dict[str, Any]:
         seconds: of each attempt in real time.
     """
     load, sound = load_average(), pcm()
+    say("exporting and building an engine")
     with TemporaryDirectory() as name:
         folder = engine_of(bundle, Path(name), MOST_K)
         engine = load_engine(folder, lanes=BASE.lanes)
-        for _ in engine.warm_up(FRONTEND_ROWS, MOST_K):
+        for _ in first_runs(engine, "all", MOST_K):
             pass
         rows = []
         for way in WAYS:
@@ -68,6 +69,8 @@ def measure(bundle: Path, seconds: float) -> dict[str, Any]:
     return {
         **described("python -m benchmarks cost", load),
         "model": manifest.model,
+        "engine": manifest.hash,
+        "lanes": BASE.lanes,
         "precision": manifest.runtime.precision,
         "parts_ms": {key: round(value, 3) for key, value in asdict(parts).items()},
         "off": off(rows),
@@ -105,7 +108,7 @@ def row(engine: Engine, settings: Settings, sound: bytes, streams: int) -> dict[
         "cpu_s": round(spent.cpu, 4),
         "cpu_ms": round(1000 * spent.cpu / spent.audio, 3),  # of a stream-second
     }
-    print({key: made[key] for key in ("streams", "local", "crops_asked", "hop", "cpu_ms")}, file=sys.stderr)
+    say({key: made[key] for key in ("streams", "local", "crops_asked", "hop", "cpu_ms")})
     return made
 
 
@@ -129,7 +132,7 @@ def in_real_time(
 
     def try_it(streams: int) -> Attempt:
         made = attempt(engine, settings, sound, streams, seconds)
-        print(settings.local, made, file=sys.stderr)
+        say(settings.local, made)
         return made
 
     held, attempts = most_streams(try_it, int(0.85 * 1000 * settings.lanes / each))

@@ -2,21 +2,16 @@
 
 from pathlib import Path
 
+from benchmarks import marked
 from benchmarks.render import where
 from benchmarks.tables import Row, pick, table
-
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def write(page: Path, cost: Row | None, local: Row | None) -> None:
     """Put tables into the page, between its marks, and the picture beside it."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    made = [*(local_lines(local) if local else []), *(cost_lines(cost) if cost else [])]
     if cost:
         draw(cost, page.parent / "pictures" / "cost.svg")
-    page.write_text("\n".join([before + BEGIN, "", *made, END + after.rstrip("\n"), ""]), encoding="utf-8")
+    marked.fill(page, [*(local_lines(local) if local else []), *(cost_lines(cost) if cost else [])])
 
 
 def local_lines(result: Row) -> list[str]:
@@ -43,7 +38,7 @@ def local_lines(result: Row) -> list[str]:
         *where(result),
         f"mAP on {result['scenes']} weakly labelled scenes of clips that training never saw; event F1 in "
         f"{result['minutes']} minutes with eight sounds each, thresholds set on as many others; CPU of both looks at a "
-        "window of a stream that has run for a while, on one thread.",
+        "window of a stream that has run for a while, the mean of its windows, on one thread.",
         "",
         *table(
             ["`local`", "mAP", "event F1, macro", "event F1, micro", "onsets within 0.5 s %", "new crops a hop",
@@ -107,6 +102,7 @@ def draw(result: Row, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    path.parent.mkdir(exist_ok=True)
     rows = result["rows"]
     panels = (
         ("streams", "streams", lambda row: row["hop"] == 0.96 and row["crops_asked"] in (None, 5)),

@@ -13,8 +13,10 @@ from typing import Any
 
 from benchmarks.cold import forget
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from benchmarks.sounds import RATE, sound, write_wav
 from benchmarks.startup import closure
+from glatd.daemon.settings import Settings
 from glatd.engines.load import default_engine, load_engine
 
 GLATD = [sys.executable, "-m", "glatd.cli"]
@@ -43,7 +45,8 @@ def processes(commands: dict[str, Sequence[str]], turns: int, engine: Path) -> l
     """
     base = closure(["glatd"])
     found: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
-    for _ in range(turns):
+    for number in range(turns):
+        say(f"processes, turn {number + 1} of {turns}")
         for name, command in commands.items():
             if name.endswith(FROM_DISK):
                 forget(base, [engine])
@@ -64,6 +67,7 @@ def stage_times(file: Path, engine: Path | None, turns: int) -> list[dict[str, A
     """Where a cold replay spends its time; medians over processes."""
     command = [sys.executable, "-m", "benchmarks.stages", str(file), *([str(engine)] if engine else [])]
     runs = []
+    say("stages of a replay")
     for _ in range(turns):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         runs.append(json.loads(done.stdout.splitlines()[-1]))
@@ -74,6 +78,7 @@ def tagging_cost(engine: Path | None, threads: int, turns: int) -> dict[str, Any
     """CPU and wall seconds of `Tagger` for each second of audio, at a hop of 0.96 s, in 0.1 s pushes."""
     from glatd.daemon.tagger import Tagger
 
+    say(f"Tagger, threads = {threads}")
     loaded = load_engine(engine, threads)
     samples = sound(WARM + TAGGED)
     cpu, wall, hops = [], [], []
@@ -99,6 +104,7 @@ def tagging_cost(engine: Path | None, threads: int, turns: int) -> dict[str, Any
 
 def running(engine: Path | None, file: Path, streams: int, threads: int, seconds: float) -> dict[str, Any]:
     """CPU seconds a stream-second and resident memory of `glatd run` in steady state (Linux)."""
+    say(f"glatd run, {streams} streams, threads = {threads}")
     config = file.with_suffix(".toml")
     config.write_text(f"threads = {threads}\n", encoding="utf-8")
     chosen = ["--engine", str(engine)] if engine else []
@@ -168,5 +174,6 @@ def measure(engine: Path | None, turns: int) -> dict[str, Any]:
                 running(engine, long, streams, threads, 5 + turns) for streams in STREAMS for threads in THREADS
             ],
         }
-    head = described("python -m benchmarks daemon", before)
-    return head | {"model": manifest.model, "engine": manifest.hash, "turns": turns} | result
+    head = described("python -m benchmarks daemon" + (" --engine DIR" if engine else ""), before)
+    about = {"model": manifest.model, "engine": manifest.hash, "local": Settings().local, "turns": turns}
+    return head | about | result

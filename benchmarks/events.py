@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import detection, scored
 from benchmarks.machine import commit, described, load_average
+from benchmarks.progress import say
 from glatd.audio import read_mono
 from glatd.daemon.announce import Announcer
 from glatd.daemon.clock import WallClock
@@ -24,6 +25,7 @@ from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.events.tape import Ended, Looked, decide
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
+from glatd.errors import DataError
 from glatd.labels import ancestors
 
 RATE = 32_000
@@ -88,7 +90,10 @@ def measure(
         minutes: with eight sounds, to set thresholds on, and as many to judge on.
         work: folder in which scores are kept, so that another run needs the networks no more; None for none.
     """
+    if not count and not {"in_noise", "busy"} <= before.keys():
+        raise DataError("there are no figures of scenes from before; give --scenes")
     load, engine = load_average(), load_engine()
+    command = f"python -m benchmarks events --scenes {count} --minutes {minutes}"
     noisy, busy = (list(scenes(data, recipe_file, max(count, COST_SCENES), both)) for both in (False, True))
     single = (
         {"in_noise": figures(engine, noisy, work), "busy": figures(engine, busy, work)}
@@ -96,7 +101,8 @@ def measure(
         else {key: before[key] for key in ("in_noise", "busy")}
     )
     return {
-        **described("python -m benchmarks events", load),
+        **described(command, load),
+        "model": engine.manifest.model,
         "engine": engine.manifest.hash,
         **single,
         "scenes_of_commit": commit() if count else before.get("scenes_of_commit", before.get("commit", "586a6df")),
@@ -111,7 +117,9 @@ def figures(engine: Engine, made: Sequence[Scene], work: Path | None) -> dict[st
     rules = resolve(EventSettings(), engine.manifest.labels, engine.sizes, scored.hop_of(engine), "audio")
     errors, first_errors, delays, ends = [], [], [], []
     told = others = windows_over = 0
-    for scene in made:
+    for number, scene in enumerate(made):
+        if number % 20 == 0:
+            say(f"scene {number + 1} of {len(made)}")
         hearings = scored.heard(engine, scene.samples, work)
         indices = [names.index(name) for name in scene.labels if name in names]
         mids = {engine.manifest.labels[index].mid for index in indices}

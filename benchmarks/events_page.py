@@ -1,11 +1,10 @@
 """The figures in docs/events.md, written between two marks by the command that measures them."""
 
-from pathlib import Path
 from typing import Any
 
+from benchmarks.render import where
 from benchmarks.tables import table
 
-FIRST, LAST = "<!-- figures of python -m benchmarks events -->", "<!-- end of figures -->"
 ROWS = {
     "scenes": ("scenes", ""),
     "with_a_window_over_0.5": ("with a window at 0.5 or more for the sound's labels", ""),
@@ -21,19 +20,12 @@ ROWS = {
 GOAL_ONSET, GOAL_F1, GOAL_COST = 0.150, 0.10, 0.20  # s; above thresholded windows; ms
 
 
-def write(page: Path, result: dict[str, Any]) -> None:
-    """Put the figures into the page."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(FIRST)
-    _, _, after = rest.partition(LAST)
-    page.write_text(f"{before}{FIRST}\n\n{chr(10).join(lines(result))}\n{LAST}{after}", encoding="utf-8")
-
-
 def lines(result: dict[str, Any]) -> list[str]:
     """Markdown."""
     noisy, busy, found, cost = (result[key] for key in ("in_noise", "busy", "detection", "deciding_ms"))
     worst = max(noisy["onset_error_median"], busy["onset_error_median"])
     return [
+        *where(result),
         "### When",
         "",
         *table(

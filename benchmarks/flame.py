@@ -2,7 +2,7 @@
 
     python -m benchmarks.flame --streams 24 --seconds 30 --out docs/pictures/flame.svg
 
-Needs py-spy (`pip install py-spy`). It counts the time in which a thread holds the interpreter: what is no inference,
+Needs py-spy (the extra bench). It counts the time in which a thread holds the interpreter: what is no inference,
 for OpenVINO lets go of it. So the whole of the picture is the share that the printed line's figures leave to it.
 """
 
@@ -37,7 +37,7 @@ def main() -> None:
     asked = parser.parse_args()
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
-        sys.exit("benchmarks.flame: needs py-spy; pip install py-spy")
+        sys.exit("benchmarks.flame: needs py-spy (the extra bench): pip install -c constraints.txt py-spy")
     with (
         tempfile.TemporaryDirectory() as name,
         loaded(asked.engine, asked.streams, False, 0, Path(name)) as (run, pid, _),

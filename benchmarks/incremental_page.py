@@ -1,19 +1,7 @@
 """The measured part of docs/incremental.md, from docs/benchmarks/incremental.json. No figure is typed by hand."""
 
-from pathlib import Path
-
 from benchmarks.render import where
 from benchmarks.tables import Row, pick, table
-
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
-
-def write(page: Path, result: Row) -> None:
-    """Put tables into the page, between its marks."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text("\n".join([before + BEGIN, "", *lines(result), END + after.rstrip("\n"), ""]), encoding="utf-8")
 
 
 def lines(result: Row) -> list[str]:

@@ -24,9 +24,11 @@ import zmq
 from benchmarks.daemon import GLATD, cpu_seconds, status_mb
 from benchmarks.feeder import RATE
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from benchmarks.sounds import RATE as SOUND_RATE
 from benchmarks.sounds import sound
 from benchmarks.untrained import untrained_engine
+from glatd.daemon.settings import Settings
 from glatd.engines.load import load_engine
 
 HOP = 0.96  # s
@@ -219,7 +221,7 @@ def most_streams(
     while high - low > max(1, exact * high):
         found = attempt(engine, streams, seconds, threads)
         attempts.append(found)
-        print({key: found[key] for key in ("streams", "late_p99_ms", "cpu_cores", "held")}, file=sys.stderr)
+        say({key: found[key] for key in ("streams", "late_p99_ms", "cpu_cores", "held")})
         if found["held"]:
             low = streams
         else:
@@ -235,6 +237,7 @@ def most_streams(
 def overloaded(engine: Path | None, streams: int, seconds: float, threads: int) -> dict[str, Any]:
     """Twice too many, with the policy: its steps from the first window on, and what became of memory and queues."""
     before = load_average()
+    say(f"{streams} streams, twice as many, for {seconds:g} s")
     with (
         tempfile.TemporaryDirectory() as name,
         loaded(engine, streams, True, threads, Path(name)) as (run, pid, feeder),
@@ -275,13 +278,14 @@ def overloaded(engine: Path | None, streams: int, seconds: float, threads: int) 
 def measure(seconds: float, double: float, threads: int) -> dict[str, Any]:
     """MN04 (the default engine) and CNN10 (untrained: what it says does not matter here)."""
     before = load_average()
-    result = []
+    result, settings = [], Settings(threads=threads)
     with tempfile.TemporaryDirectory() as folder:
         engines: list[tuple[str, Path | None, int, float]] = [
             ("MN04", None, 16, 0.07),
             ("CNN10", untrained_engine("cnn10", Path(folder)), 1, 0.0),
         ]
         for name, engine, first, exact in engines:
+            say(f"{name}: how many streams are held")
             held, attempts = most_streams(engine, first, seconds, exact, threads)
             manifest = load_engine(engine).manifest
             result.append(
@@ -290,10 +294,12 @@ def measure(seconds: float, double: float, threads: int) -> dict[str, Any]:
                     "model": manifest.model,
                     "precision": manifest.runtime.precision,
                     "engine": manifest.hash,
+                    "local": settings.local,
+                    "lanes": settings.lanes,
                     "held": held,
                     "attempts": attempts,
                     "double": overloaded(engine, 2 * max(1, held), double, threads),
                 }
             )
-    head = described(f"python -m benchmarks load --threads {threads}", before)
+    head = described(f"python -m benchmarks load --threads {threads} --seconds {seconds:g}", before)
     return head | {"model": "see below", "hop_s": HOP, "seconds": seconds, "threads": threads, "networks": result}

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from glatd.audio import read_mono
 from glatd.trainer.backbones.cnn10 import CNN10
 from glatd.trainer.data.augment import AugmentSpec
@@ -120,10 +121,15 @@ def measure(demo: Path, device: str = "auto", batches: int = 20) -> dict[str, An
     """Everything, in a minute or two."""
     before = load_average()
     torch.set_num_threads(max(1, (os.cpu_count() or 1)))
+    say(f"writing {CLIPS} clips of each kind")
     with tempfile.TemporaryDirectory() as folder:
         given = data(Path(folder), demo)
-        workers = {name: speed(clips, PUBLISHED, 1, batches) for name, clips in given.items()}
+        workers = {}
+        for name, clips in given.items():
+            say(f"one worker reads: {name}")
+            workers[name] = speed(clips, PUBLISHED, 1, batches)
         workers["pack, every augmentation"] = speed(given["pack"], EVERYTHING, 1, max(1, batches // 4))
+        say("training steps")
         kind = find_device(device).type
         batch, steps = (BATCH, 20) if kind == "cuda" else (2, 2)
         step = training(given["pack"], device, batch, steps)
@@ -132,5 +138,6 @@ def measure(demo: Path, device: str = "auto", batches: int = 20) -> dict[str, An
         "device": torch.cuda.get_device_name() if kind == "cuda" else "CPU",
         "training_clips_s": step,
         "batch": batch,
+        "clips": CLIPS,
         "workers": rows,
     }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import detection, minutes
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from benchmarks.scenes import Scenes, make
 from glatd.audio import read_mono
 from glatd.daemon.crops import LocalScores
@@ -45,13 +46,16 @@ def measure(data: Path, recipe_file: Path, scenes: int, minutes_: int, work: Pat
     with TemporaryDirectory() as name:
         folder = work or Path(name)
         sound = np.concatenate([read_mono(path, engine.sizes.rate) for path in sorted(data.rglob("*.ogg"))[:120:4]])
+        say("what a window costs")
         cost = {way: cost_of(engine, looking, sound) for way, looking in ways(engine).items()}
+        say(f"{scenes} scenes")
         found = map_of(engine, make(data, recipe_file, engine.sizes, scenes, True, folder))
-        events = {
-            way: f1_of(engine, looking, data, recipe_file, minutes_, folder) for way, looking in ways(engine).items()
-        }
+        events = {}
+        for way, looking in ways(engine).items():
+            say(f"events, local = {way}")
+            events[way] = f1_of(engine, looking, data, recipe_file, minutes_, folder)
     return {
-        **described("python -m benchmarks local", load),
+        **described(f"python -m benchmarks local --minutes {minutes_} --scenes {scenes}", load),
         "model": engine.manifest.model,
         "engine": engine.manifest.hash,
         "hop_s": DEFAULT_HOP_SECONDS,
@@ -64,7 +68,7 @@ def measure(data: Path, recipe_file: Path, scenes: int, minutes_: int, work: Pat
 
 
 def cost_of(engine: Engine, looking: Looking, sound: NDArray[np.float32]) -> dict[str, float]:
-    """Medians over the windows of one stream, on one thread, after the first ones."""
+    """Means over the windows of one stream, on one thread, after the first ones; and the median of the CPU."""
     stream = Stream(engine.sizes, hop_frames(engine, DEFAULT_HOP_SECONDS), silence(engine))
     took: list[float] = []
     number, at = 0, 0
@@ -100,7 +104,9 @@ def map_of(engine: Engine, scenes: Scenes) -> dict[str, float]:
     steps = {step: hop_frames(engine, step) for step in STEPS_S}
     grid = sorted({start for hop in steps.values() for start in range(sizes.window - sizes.crop, -1, -hop)})
     parts: dict[str, list[NDArray[np.float32]]] = {}
-    for frames, audible, everywhere in looked(engine, scenes, grid):
+    for number, (frames, audible, everywhere) in enumerate(looked(engine, scenes, grid)):
+        if number % 50 == 0:
+            say(f"scene {number + 1} of {len(scenes.truth)}")
         glance = engine.look_globally(frames, audible)
         look = engine.fuse(glance, everywhere[:, np.searchsorted(grid, glance.starts[0])])
         parts.setdefault("global", []).append(look.global_)

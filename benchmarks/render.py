@@ -13,9 +13,10 @@ def where(head: Row) -> list[str]:
     machine = head["machine"]
     sets = ", ".join(machine["instruction_sets"])
     model = f", model {head['model']}" if "model" in head else ""
+    engine = f", engine `{head['engine'][:12]}`" if "engine" in head else ""
     packages = ", ".join(f"{name} {number}" for name, number in head["versions"].items())
     return [
-        f"`{head['command']}`, {head['date']}, commit {head['commit']}{model}.",
+        f"`{head['command']}`, {head['date']}, commit {head['commit']}{model}{engine}.",
         f"{machine['cpu']}, {machine['cores']} cores ({sets}), {machine['system']}, "
         f"Python {head['python']}; {packages}.",
         f"Load average before the first measurement: {machine['load_before']}.",
@@ -128,7 +129,7 @@ def daemon(result: Row) -> list[str]:
     )
     lines += ["### Where the replay of a 10 s file spends it", ""]
     lines += table(["step", "median ms"], pick(result["stages"], step="", median_ms=".0f"))
-    lines += ["### `Tagger`, one stream, a window every 0.96 s, 5 crops", ""]
+    lines += [f"### `Tagger`, one stream, a window every 0.96 s{looked(result)}", ""]
     lines += table(
         ["threads", "CPU s per stream-second", "wall s per stream-second", "ms a window"],
         pick(result["tagger"], threads="", cpu_s_per_stream_s=".4f", wall_s_per_stream_s=".4f", hop_ms=".1f"),
@@ -140,12 +141,19 @@ def daemon(result: Row) -> list[str]:
     )
 
 
+def looked(result: Row) -> str:
+    """Where the local stream looked; nothing in files from before that was told."""
+    return f", `local = \"{result['local']}\"`" if "local" in result else ""
+
+
 def loader(result: Row) -> list[str]:
     """Clips a worker reads, and how many of them keep training busy."""
     lines = ["## Reading clips for training", "", *where(result)]
     lines += [
         f"CNN10 with GL-AT as published (mixup: two clips make one example; {result['batch']} examples a step) takes "
-        f"{result['training_clips_s']:.1f} clips of 10 s a second on {result['device']}. One worker reads:",
+        f"{result['training_clips_s']:.1f} clips of 10 s a second on {result['device']}. One worker reads "
+        f"{result.get('clips', 64)} clips again and again, which come from the system's page cache: this is what "
+        "decoding takes. With a corpus of terabytes the disk decides.",
         "",
     ]
     return lines + table(
@@ -160,14 +168,15 @@ def load(result: Row) -> list[str]:
     lines += [
         "Raw PCM at 48 kHz over TCP, in pieces of 20 ms, from a process of its own. A window is late from when its "
         "newest sample was sent until a subscriber has its tags. A number of streams is held when 99 of 100 windows "
-        f"are less than a hop ({result['hop_s']} s) late, with everything looked at (5 crops) and nothing lost.",
+        f"are less than a hop ({result['hop_s']} s) late, with the overload policy off and nothing lost.",
         "",
     ]  # fmt: skip
+    networks = [row | {"short": f"`{row['engine'][:12]}`" if "engine" in row else None} for row in result["networks"]]
     if result.get("note"):
         lines += [result["note"], ""]
     lines += table(
-        ["network", "model", "precision", "streams held"],
-        pick(result["networks"], network="", model="", precision="", held=""),
+        ["network", "model", "precision", "engine", "`local`", "windows side by side", "streams held"],
+        pick(networks, network="", model="", precision="", short="", local="", lanes="", held=""),
     )
     for of in result["networks"]:
         attempts = sorted(of["attempts"], key=lambda row: int(row["streams"]))
@@ -277,7 +286,8 @@ def render(folder: Path, out: Path) -> None:
     """Write `out` from the files in `folder`."""
     lines = [
         "# Benchmarks", "",
-        "Made by `make bench` from the files in [benchmarks/](benchmarks/); do not edit. "
+        "Made from the files in [benchmarks/](benchmarks/); do not edit. `make bench` measures what stands under "
+        "*Side by side*, *The daemon* and *Runtimes*; each other section begins with the command that measures it. "
         "What was decided by them stands in [engines.md](engines.md).", "",
     ]
     for name, section in SECTIONS.items():

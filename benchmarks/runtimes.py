@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import accuracy, larger, latency, parity, quantise, startup
 from benchmarks.contenders import Contender, contenders, has_onnxruntime
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from benchmarks.scenes import make
 from glatd.engines.build import build_engine, read_bundle_files
 from glatd.engines.load import load_engine
@@ -51,12 +52,14 @@ def measure(bundle: Path, data: Path | None, turns: int, scenes: int) -> dict[st
     before = load_average()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        say("graphs and an engine")
         bundle = with_graphs(bundle, work)
         built = work / "engine"
         manifest = build_engine(bundle, built)
         shutil.copyfile(bundle / "geometry.json", built / "geometry.json")
         quantised: dict[str, Path] = {}
         if data is not None:
+            say("int8")
             engine = load_engine(built)
             seen = make(data, RECIPE, engine.sizes, CALIBRATION, unseen=False, work=work / "calibration")
             rows = quantise.calibration(engine, seen)
@@ -67,18 +70,22 @@ def measure(bundle: Path, data: Path | None, turns: int, scenes: int) -> dict[st
         listed = contenders(built, bundle, quantised)
         result: dict[str, Any] = {"latency": [], "executed": {}}
         for threads in THREADS:
+            say(f"latency, {threads} threads")
             timed, loaded = latency.measure(listed, manifest.geometry, threads, turns)
             result["latency"] += timed
             result["executed"] = {of.contender.name: of.executed for of in loaded if of.executed}
         plain: list[Contender] = [contender for contender in listed if contender.precision == "float32"]
+        say("start-up, memory, size")
         result["startup"] = startup.measure(plain, THREADS[-1], max(1, turns // 5))
         result["installed"] = startup.installed(base_packages())
         result["graphs_mb"] = {
             contender.name: round(sum(path.stat().st_size for path in files_of(contender)) / 1e6, 1)
             for contender in listed if "hint" not in contender.precision
         }
+        say("a larger network")
         result["larger"] = larger.measure(work / "larger", THREADS[-1], max(1, turns // 4))
         if data is not None:
+            say(f"mAP on {scenes} scenes")
             result["frontend"] = parity.measure(plain, manifest.geometry, data)
             judged = make(data, RECIPE, manifest.geometry, scenes, unseen=True, work=work / "scenes")
             result["accuracy"] = accuracy.measure(listed, manifest, judged, THREADS[-1])

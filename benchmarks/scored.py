@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glatd.daemon.events.hearing import Hearing, Loudness
-from glatd.daemon.looking import Everywhere, Looking, TopK
+from glatd.daemon.looking import Everywhere, Looking
 from glatd.daemon.stream import Stream, Window
 from glatd.daemon.tagging import Seen, hop_frames, silence, step
 from glatd.engines.engine import Engine
@@ -24,9 +24,14 @@ def hop_of(engine: Engine) -> int:
     return hop_frames(engine, DEFAULT_HOP_SECONDS) * engine.sizes.hop
 
 
+def everywhere(engine: Engine) -> Looking:
+    """As a daemon looks by default."""
+    return Everywhere(hop_frames(engine, DEFAULT_HOP_SECONDS))
+
+
 def looks(engine: Engine, samples: Samples, looking: Looking | None = None) -> Iterator[Seen]:
     """Every look at a recording, each to be used before the next; as a daemon looks by default when None."""
-    looking = looking or Everywhere(hop_frames(engine, DEFAULT_HOP_SECONDS))
+    looking = looking or everywhere(engine)
     stream = Stream(engine.sizes, hop_frames(engine, DEFAULT_HOP_SECONDS), silence(engine))
     at = 0
     while at < len(samples):
@@ -44,7 +49,8 @@ def heard(engine: Engine, samples: Samples, folder: Path | None, looking: Lookin
     """What is kept of every look; from `folder` where it is there already."""
     if folder is None:
         return listen(engine, samples, looking)
-    what = engine.manifest.hash + ("" if looking == TopK() else repr(looking or "all"))
+    looking = looking or everywhere(engine)  # as a daemon does; asked for or not, it is kept once
+    what = engine.manifest.hash + repr(looking)
     name = hashlib.sha256(what.encode() + samples.tobytes()).hexdigest()[:24]
     path = folder / f"{name}.npz"
     if not path.is_file():

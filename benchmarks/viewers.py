@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.daemon import cpu_seconds
 from benchmarks.load import HOP, WARM_S, loaded, most_streams, percentile
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 from glatd.engines.load import load_engine
 
 VIEWERS = (0, 1, 4)
@@ -89,7 +90,7 @@ def measure(streams: int, seconds: float, threads: int, turns: int = TURNS) -> d
     for turn in range(turns):
         for viewers in kinds if turn % 2 == 0 else reversed(kinds):  # what else runs comes and goes
             runs.append(attempt(streams, viewers, seconds, threads))
-            print({key: runs[-1][key] for key in ("viewers", "cpu_cores", "late_p99_ms")}, file=sys.stderr)
+            say({key: runs[-1][key] for key in ("viewers", "cpu_cores", "late_p99_ms")})
     rows = [
         {"viewers": "no dashboard" if viewers is None else viewers}
         | {

@@ -13,11 +13,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from benchmarks.machine import described, load_average
+from benchmarks.progress import say
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.11"
-EXTRA = ("onnxruntime",)  # the other runtime, for comparison
 # glibc by distribution: 2.17 manylinux2014, 2.28 Debian 10, 2.31 Debian 11 and Ubuntu 20.04,
 # 2.35 Ubuntu 22.04, 2.36 Debian 12, 2.39 Ubuntu 24.04.
 GLIBC = (17, 28, 31, 35, 36, 39)
@@ -46,18 +48,19 @@ PLATFORMS = {
     "Windows x86-64": {"yes": ["win_amd64"]},
     "Windows arm64": {"yes": ["win_arm64"]},
 }
+SYSTEMS = {"Linux": "linux", "macOS": "darwin", "Windows": "win32"}  # as `sys_platform` has them
+NOT_WANTED = {"system": "not needed", "wheel": ""}
 
 
-def requirements() -> list[str]:
-    """NAME==VERSION of every base dependency, and of the other runtime."""
+def requirements() -> list[tuple[str, Requirement]]:
+    """NAME==VERSION of every base dependency of pyproject.toml, and how that asks for it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = dict(
         line.split("==")
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if re.fullmatch(r"[\w.-]+==[\w.]+", line)
     )
-    names = [re.split(r"[<>=! ]", text)[0] for text in project["dependencies"]]
-    return [f"{name}=={pins[name]}" for name in (*names, *EXTRA)]
+    return [(f"{asked.name}=={pins[asked.name]}", asked) for asked in map(Requirement, project["dependencies"])]
 
 
 def wheel(requirement: str, tags: list[str]) -> str | None:
@@ -87,11 +90,18 @@ def oldest(requirement: str, systems: dict[str, list[str]]) -> dict[str, str] | 
     return None
 
 
+def wanted(asked: Requirement, platform: str) -> bool:
+    """Whether glatd asks for it on a platform."""
+    return asked.marker is None or asked.marker.evaluate({"sys_platform": SYSTEMS[platform.partition(" ")[0]]})
+
+
 def measure() -> dict[str, Any]:
     """Wheels by package and platform."""
     head = described("python -m benchmarks wheels", load_average())
-    table = {
-        requirement: {name: oldest(requirement, systems) for name, systems in PLATFORMS.items()}
-        for requirement in requirements()
-    }
+    table: dict[str, dict[str, dict[str, str] | None]] = {}
+    for pinned, asked in requirements():
+        say(pinned)
+        table[pinned] = {
+            name: oldest(pinned, systems) if wanted(asked, name) else NOT_WANTED for name, systems in PLATFORMS.items()
+        }
     return {key: head[key] for key in ("date", "command")} | {"python": PYTHON, "wheels": table}
