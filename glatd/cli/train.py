@@ -26,8 +26,17 @@ def train() -> None:
 @click.option("--threads", type=int, default=0, help="CPU threads; 0 for all.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
 @click.option("--device", default="auto", help="cpu or cuda.", show_default=True)
+@click.option("--seed", type=int, help="Of clips' recipes: another seed than the recipe's.")
 def fit(
-    recipe: Path, init: Path | None, data: Path, out: Path, work: Path | None, threads: int, workers: int, device: str
+    recipe: Path,
+    init: Path | None,
+    data: Path,
+    out: Path,
+    work: Path | None,
+    threads: int,
+    workers: int,
+    device: str,
+    seed: int | None,
 ) -> int:
     """Train as RECIPE says, judge, and write a bundle with its report.
 
@@ -43,11 +52,13 @@ def fit(
     if not recipes.is_clip_recipe(recipe):
         if init is None:
             raise ConfigError(f"{recipe} mixes scenes: --init names the checkpoint of the base model")
+        if seed is not None:
+            raise ConfigError(f"{recipe} mixes scenes: its seed stands in it")
         trainer("run").run(recipe, init, data, out, work, threads)
         return 0
     training = trainer("weak.train")
     training.threads(threads)
-    found = training.fit_clips(recipes.read_clip_recipe(recipe), data, out, work, init, workers, device)
+    found = training.fit_clips(recipes.read_clip_recipe(recipe, seed), data, out, work, init, workers, device)
     if found is not None:  # of torchrun's processes only the first one tells
         for line in trainer("evaluation").table(found):
             click.echo(line)
@@ -64,8 +75,17 @@ def fit(
 @click.option("--seconds", default="1,2,3,4,5,10", help="Lengths of a crop, at the recipe's N.", show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
 @click.option("--device", default="auto", help="cpu or cuda.", show_default=True)
+@click.option("--seed", type=int, help="Another seed than the recipe's.")
 def sweep(
-    recipe: Path, data: Path, out: Path, trained: Path | None, crops: str, seconds: str, workers: int, device: str
+    recipe: Path,
+    data: Path,
+    out: Path,
+    trained: Path | None,
+    crops: str,
+    seconds: str,
+    workers: int,
+    device: str,
+    seed: int | None,
 ) -> int:
     """Train by RECIPE with other numbers and lengths of crops: the paper's Fig. 2, as sweep.json and sweep.png.
 
@@ -78,12 +98,36 @@ def sweep(
             f"--crops {crops} and --seconds {seconds} must be numbers with commas between them"
         ) from error
     module, progress = trainer("weak.sweep"), trainer("progress").Progress()
-    asked = trainer("weak.recipe").read_clip_recipe(recipe)
+    asked = trainer("weak.recipe").read_clip_recipe(recipe, seed)
     found = module.sweep(asked, data, out, trained, numbers, lengths, workers, device, progress)
     way = f"{asked.glat.grid}/fused"
     for values in found.values():
         click.echo(f"{values['crops']:.0f} crops of {values['seconds']:g} s: mAP {values[way]:.4f}")
     click.echo(f"{out / module.PICTURE}")
+    return 0
+
+
+@train.command()
+@click.argument("plan", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
+@click.option("--out", type=PATH, required=True, help="Folder of scenes, runs and results.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, help="Runs at a time, a core each.", show_default=True)
+@click.option("--device", default="cpu", help="cpu or cuda.", show_default=True)
+@click.option("--page", type=PATH, help="Page to write the tables into, between its marks; raw results beside it.")
+def proof(plan: Path, data: Path, out: Path, jobs: int, device: str, page: Path | None) -> int:
+    """Train and judge every network of PLAN alone and with GL-AT, on scenes of recorded clips, folds apart.
+
+    Each run is a process of its own. What tells most comes first, so the tables say something long before the end. Stop
+    it at any time: the same command goes on, and does nothing twice.
+    """
+    read, runner = trainer("proof.plan").read_plan(plan), trainer("proof.runner")
+    try:
+        runner.prove(plan, data, out, jobs, device, trainer("progress").Progress())
+    finally:  # also of a part
+        if page is not None and (made_of := trainer("proof.scenes").made_of(out / runner.SCENES)):
+            found = trainer("proof.results").read_results(read, out, made_of)
+            trainer("proof.page").write_page(page, read, found)
+            click.echo(f"{page}: {len(found)} of {len(read.runs)} runs")
     return 0
 
 
@@ -93,6 +137,7 @@ def sweep(
 @click.option("--audio", type=PATH, help="Folder of the audio, where DATA is a CSV.  [default: that of DATA]")
 @click.option("--engine", is_flag=True, help="BUNDLE is a compiled engine.")
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="Random crops.  [default: as many as chosen]")
+@click.option("--choose", type=click.Choice(["classes", "sounds"]), help="Crops by another rule than BUNDLE's own.")
 @click.option("--json", "report", type=PATH, metavar="FILE", help="Also write every figure of every class there.")
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1 ...", show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Processes that read clips.", show_default=True)
@@ -105,6 +150,7 @@ def evaluate(
     audio: Path | None,
     engine: bool,
     random: int | None,
+    choose: str | None,
     report: Path | None,
     device: str,
     workers: int,
@@ -124,10 +170,12 @@ def evaluate(
         return 0
     evaluation, looking, clips = (trainer(name) for name in ("evaluation", "looker", "data.clips"))
     if engine:
+        if choose is not None:
+            raise ConfigError("--choose: how an engine chooses crops is compiled into it; name the weights bundle")
         looker = looking.compiled(bundle)
     else:
         model, described = trainer("bundle").read_bundle(bundle)
-        looker = looking.Network(model, described.labels, looking.find_device(device))
+        looker = looking.Network(model, described.labels, looking.find_device(device), choose)
     given = clips.open_clips([data], audio, trainer("data.vocabulary").own_vocabulary(looker.labels))
     progress = trainer("progress").Progress()
     found = evaluation.evaluate_clips(

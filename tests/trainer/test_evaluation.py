@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,8 +68,8 @@ def test_figures_are_scikit_learns(packed: Path, network: Network) -> None:
     clips = open_clips([packed], None, audioset_vocabulary())
     found = evaluate_clips(network, clips, random=2)
     assert list(found.reports) == [
-        "global", "clip/local", "clip/fused", "stream/local", "stream/fused",
-        "random/local", "random/fused", "all/local", "all/fused",
+        "global", "clip/local", "clip/fused", "stream/local", "stream/fused", "sounds/local", "sounds/fused",
+        "even/local", "even/fused", "random/local", "random/fused", "all/local", "all/fused",
     ]  # fmt: skip
     scores, truth = judge(network, batches(network, clips, 0), random=2), clips.labels.matrix()
     for way, report in found.reports.items():
@@ -126,9 +127,34 @@ def test_an_engine_is_judged_as_its_weights_are(packed: Path) -> None:
     assert frames.shape == (3, engine.window, 128)
     here = judge(engine, [(frames, torch.zeros(3, dtype=torch.int64))])
     there = judge(Network(model, described.labels), [(frames, torch.zeros(3, dtype=torch.int64))])
-    assert set(here) == set(there) - {"clip/local", "clip/fused"} and engine.labels == described.labels
+    weights_alone = {f"{rule}/{what}" for rule in ("clip", "sounds") for what in ("local", "fused")}
+    assert set(here) == set(there) - weights_alone and engine.labels == described.labels
     for way in here:
         np.testing.assert_allclose(here[way], there[way], atol=0.02)
+
+
+def test_frames_of_an_engine_whose_hop_is_longer_than_what_a_frame_sees_ahead() -> None:
+    """TALNet's: 512 samples ahead, 800 to the next frame. The last block ends with the last frame, before the clip does."""
+    told: list[int] = []
+
+    class Ends:
+        """The sizes of TALNet, and a front end that gives the last sample of each frame."""
+
+        sizes = SimpleNamespace(
+            rate=RATE, hop=800, left=512, right=512, window=400, block=4, block_samples=512 + 3 * 800 + 512,
+            crop=120, crops=5,
+        )  # fmt: skip
+        manifest = SimpleNamespace(labels=())
+
+        def frontend(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+            told.append(samples.shape[1])
+            return samples[:, 1023::800, None]
+
+    engine = Compiled(Ends())  # type: ignore[arg-type]
+    samples = torch.arange(engine.samples, dtype=torch.float32)[None]
+    frames = engine.frames(samples)
+    assert set(told) == {Ends.sizes.block_samples} and frames.shape == (1, 400, 1)
+    np.testing.assert_array_equal(frames[0, :, 0], np.arange(400) * 800 + 511)
 
 
 def test_from_the_command_line(packed: Path, tmp_path: Path) -> None:
@@ -140,6 +166,9 @@ def test_from_the_command_line(packed: Path, tmp_path: Path) -> None:
         assert "fused, 5 crops, grid stream" in told.output
         figures = json.loads(out.read_text())["ways"]["stream/fused"]
         assert figures["per_class"]["Dog"]["ap"] == 1.0  # it barks, and is heard
+    asked = ["train", "eval", str(ROOT / "models" / "glat-mn04"), str(packed), "--choose", "sounds", "--device", "cpu"]
+    told = CliRunner().invoke(cli, asked, catch_exceptions=False)
+    assert "fused, 5 crops, one a class" in told.output and "one a sound" not in told.output
 
 
 def test_scenes_are_judged_as_the_network_sees_them() -> None:

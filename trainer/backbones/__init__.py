@@ -1,7 +1,5 @@
 """Backbones by name. GL-AT, export and training know them only through `spec.Backbone`."""
 
-from collections.abc import Callable
-
 from glatd.errors import ConfigError
 from glatd.trainer.backbones.at_sca import ATSCA
 from glatd.trainer.backbones.cnn10 import CNN10
@@ -10,7 +8,7 @@ from glatd.trainer.backbones.resnet38 import ResNet38
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.backbones.talnet import TALNet
 
-BACKBONES: dict[str, Callable[..., Backbone]] = {
+BACKBONES: dict[str, type[Backbone]] = {
     "at_sca": ATSCA,
     "cnn10": CNN10,
     "mn": MN,

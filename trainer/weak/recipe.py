@@ -1,6 +1,6 @@
 """A recipe of a training by labelled clips: any backbone, alone or with GL-AT, from a TOML file."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +86,7 @@ class ClipRecipe:
 
     @property
     def draws(self) -> int:
-        """Clips that a part of a step draws: mixup makes one of two."""
+        """Clips that a batch draws: mixup makes one of two."""
         return self.optim.batch * (2 if self.augment.mixup else 1)
 
     @property
@@ -107,13 +107,17 @@ def is_clip_recipe(path: Path) -> bool:
     return bool(kind == KIND)
 
 
-def read_clip_recipe(path: Path) -> ClipRecipe:
+def read_clip_recipe(path: Path, seed: int | None = None) -> ClipRecipe:
     """Read a recipe.
+
+    Args:
+        seed: in place of the recipe's.
 
     Raises:
         ConfigError: not there, not TOML, an unknown or missing key, or a value that cannot be.
     """
     recipe = build(ClipRecipe, read_toml(path, "the recipe"), str(path))
+    recipe = recipe if seed is None else replace(recipe, seed=seed)
     for key, value in (
         ("optim.batch", recipe.optim.batch),
         ("optim.steps", recipe.optim.steps),

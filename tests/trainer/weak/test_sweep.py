@@ -1,13 +1,14 @@
 """The sweep: every setting once, and on after it was stopped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from glatd.cli import cli
-from glatd.errors import ConfigError
+from glatd.errors import ConfigError, DataError
 from glatd.trainer.backbones import BACKBONES
 from glatd.trainer.frontend import MN_FRONTEND
 from glatd.trainer.progress import Progress
@@ -54,6 +55,13 @@ def test_it_trains_each_setting_once_and_goes_on(tiny: Path, sounds: Path, tmp_p
     assert json.loads((out / "sweep.json").read_text()) == second
     assert (out / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert second["n2-t3.2"]["seconds"] == 3.2 and 0 < second["n2-t3.2"]["clip/fused"] <= 1
+    # What stands there is not taken for something else.
+    for other in (replace(recipe, seed=8), replace(recipe, optim=replace(recipe.optim, steps=2))):
+        with pytest.raises(DataError, match=r"n1-t0.96 is of another recipe, seed, data or bundle"):
+            sweep(other, sounds, out, None, [1], [0.96], 0, "cpu", Progress())
+    (out / "n1-t0.96" / "made-of.json").unlink()
+    with pytest.raises(DataError, match="choose another --out"):
+        run([1], [0.96])
 
 
 def test_one_network_at_every_setting(tiny: Path, sounds: Path, tmp_path: Path) -> None:
@@ -67,5 +75,16 @@ def test_one_network_at_every_setting(tiny: Path, sounds: Path, tmp_path: Path) 
     tree = json.loads((bundle / "evaluation.json").read_text())
     figures = json.loads((out / "sweep.json").read_text())
     assert figures["n2-t0.96"]["clip/fused"] == pytest.approx(tree["ways"]["clip/fused"]["map"])
+    # The window, the classifier and the rule are the network's, whatever the recipe says.
+    text = tiny.read_text()
+    tiny.write_text(text.replace("window = 320", 'window = 300\nclassifier = "shared"'))
+    again = CliRunner().invoke(cli, [*asked, "--crops", "1,2", "--seconds", "1,3.2"], catch_exceptions=False)
+    assert again.stdout == told.stdout
+    tiny.write_text(text)
+    other = tmp_path / "other"
+    fit_clips(read_clip_recipe(tiny, seed=9), sounds, other, tmp_path / "work2", device="cpu")
+    asked[-1] = str(other)
+    told = CliRunner().invoke(cli, [*asked, "--crops", "1,2", "--seconds", "1"])
+    assert told.exit_code and "of another recipe, seed, data or bundle" in f"{told.output}{told.exception}"
     told = CliRunner().invoke(cli, [*asked, "--crops", "many"])
     assert isinstance(told.exception, ConfigError) or told.exit_code == 2
