@@ -41,7 +41,7 @@ EXCUSED = {
     r"(RAY_USAGE_STATS_ENABLED=0 )?ray |glatd archive .* --ray ": "needs Ray; tests/daemon/archive/ starts a cluster",
     r"curl ": "asks the dashboard, and never ends; tests/daemon/web/ asks it all that",
     r"glatd train fit ": "takes hours and a corpus; tests/trainer/test_fit.py fits a small one",
-    r"glatd train (pack|eval|sweep) ": "needs a corpus; tests/trainer/ packs, judges and sweeps a small one",
+    r"glatd train (pack|eval|sweep|proof) ": "needs a corpus; tests/trainer/ does it with a small one",
     r"torchrun ": "needs several GPUs; tests/trainer/weak/test_train.py trains with two processes",
     r"glatd train export cnn10|glatd engine build cnn10": "needs a trained network; tests/engines/ has small ones",
     r"glatd train finetune |glatd run .*--engine mine/engine": "takes minutes; tests/trainer/test_finetune.py does it",
