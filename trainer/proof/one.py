@@ -109,7 +109,8 @@ def follow_parent() -> None:
     """End with the process that started this one, whatever ended it: its end of standard input closes."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):  # not sys.stdin, whose lock the end of the process would wait for
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

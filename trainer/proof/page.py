@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 
 from glatd.errors import DataError
 from glatd.trainer.proof import tables
@@ -47,7 +48,7 @@ def told(found: Results) -> list[str]:
     trained = [result for result in done.values() if "training_s" in result]
     if not trained:
         return ["No network has been trained yet."]
-    hours = sum(result["training_s"] + result["judging_s"] for result in done.values()) / 3600
+    hours = sum(result.get("training_s", 0.0) + result["judging_s"] for result in done.values()) / 3600
     machine = "; ".join(sorted({result["machine"] for result in trained}))
     rows = []
     for recipe in plan.recipes:
@@ -60,7 +61,7 @@ def told(found: Results) -> list[str]:
                     f"{recipe.backbone.width or 1:g}",
                     f"{ours[0]['parameters']:,}",
                     f"{recipe.optim.steps} of {recipe.optim.batch * recipe.optim.accumulate}",
-                    f"{sum(longest) / len(longest) / 60:.1f}" if longest else tables.MISSING,
+                    f"{median(longest) / 60:.1f}" if longest else tables.MISSING,
                 ]
             )
     return [

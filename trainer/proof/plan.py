@@ -58,7 +58,9 @@ class Run:
     @property
     def heard(self) -> float:
         """Seconds of sound that a step of training hears, forward and backward."""
-        return self.recipe.optim.batch * heard(self.recipe) if self.recipe is not None else 0.0
+        if self.recipe is None:
+            return 0.0
+        return self.recipe.optim.batch * self.recipe.optim.accumulate * heard(self.recipe)
 
     def fingerprint(self, scenes: str) -> str:
         """Names everything that decides what comes of it; `scenes` is that of the scenes."""

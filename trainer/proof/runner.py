@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from glatd.errors import DataError
 from glatd.trainer.progress import Progress
@@ -181,8 +182,8 @@ class Crew:
 def remaining(missing: Sequence[Run], runs: Sequence[Run], results: dict[str, Result]) -> float | None:
     """Seconds of one core that runs take, by what runs of the same network took for a second of sound heard.
 
-    Networks of which nothing is known count as the mean of the others. A run that went on after a kill knows only its
-    last part, so this is an estimate.
+    Networks of which nothing is known count as the mean of the others. Medians, since a run that went on after a kill
+    knows only how long its last part took.
     """
     rates: dict[str, list[float]] = {}
     judging: list[float] = []
@@ -193,13 +194,13 @@ def remaining(missing: Sequence[Run], runs: Sequence[Run], results: dict[str, Re
             judging.append(result["judging_s"])
     if not judging:
         return None
-    known = {network: sum(values) / len(values) for network, values in rates.items()}
+    known = {network: median(values) for network, values in rates.items()}
     usual = sum(known.values()) / len(known)
     total = 0.0
     for run in missing:
         if run.recipe is not None:
             total += known.get(run.network, usual) * run.heard * run.recipe.optim.steps
-        total += sum(judging) / len(judging)
+        total += median(judging)
     return total
 
 

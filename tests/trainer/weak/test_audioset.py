@@ -14,7 +14,7 @@ from tests.daemon.sounds import write_wav
 
 RATE, CLIPS = 32_000, 24
 MIDS = ("/m/09x0r", "/m/0bt9lr", "/m/05tny_", "/m/0k4j")
-RECIPES = ("cnn10-glat", "cnn10", "resnet38-glat", "talnet-glat", "at-sca-glat")
+RECIPES = ("cnn10-glat", "cnn10", "resnet38-glat", "talnet-glat", "at-sca-glat", "mn-glat")
 
 
 @pytest.fixture(scope="module")
