@@ -5,15 +5,12 @@ beforehand. What an engine takes is not known until it is there; measured, the d
 beside another of its kind (docs/swap.md).
 """
 
-from pathlib import Path
-
+from glatd.daemon.limits import free_bytes
 from glatd.engines.manifest import Manifest
 from glatd.errors import EngineError
 
 TIMES = 8  # an engine's files
 BASE = 64 << 20  # bytes beside that: what its runs need
-_MEMINFO = Path("/proc/meminfo")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def check_room(manifest: Manifest) -> None:
@@ -29,21 +26,3 @@ def check_room(manifest: Manifest) -> None:
             f"there is not enough memory for {manifest.model} beside the engine that runs: it may need "
             f"{needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free; stop something, or start glatd again with it"
         )
-
-
-def free_bytes(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> int | None:
-    """Memory that this process can still have, by the machine and by its container; None where nothing tells it."""
-    found = []
-    try:
-        lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
-        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
-    except (OSError, ValueError, KeyError, IndexError):
-        pass
-    try:
-        limit = int((cgroup / "memory.max").read_text(encoding="ascii"))  # "max" for none
-        used = int((cgroup / "memory.current").read_text(encoding="ascii"))
-        pages = dict(line.split() for line in (cgroup / "memory.stat").read_text(encoding="ascii").splitlines())
-        found.append(limit - used + int(pages["inactive_file"]))  # what is read from files can be read again
-    except (OSError, ValueError, KeyError):
-        pass
-    return min(found, default=None)

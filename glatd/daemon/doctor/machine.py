@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glatd.daemon.doctor.finding import Finding, error, ok, warning
+from glatd.daemon.limits import free_bytes
 
 _NEEDED_MB = 250.0  # of memory, with the default engine
 _STREAM_MB = 8.0
@@ -72,11 +73,11 @@ def processor(threads: int) -> Iterator[Finding]:
 
 
 def memory(streams: int) -> Iterator[Finding]:
-    """What is free, also within the limit of a container."""
-    free = free_memory_mb()
-    if free is None:
+    """What is free, also within the limit of a container or a service."""
+    left = free_bytes()
+    if left is None:
         return
-    needed = _NEEDED_MB + streams * _STREAM_MB
+    free, needed = left / 1e6, _NEEDED_MB + streams * _STREAM_MB
     text = f"{free / 1000:.1f} GB free, about {needed / 1000:.2f} GB needed"
     if free < needed:
         yield error("Memory", text, "stop other programs, or take fewer sources")
@@ -84,25 +85,6 @@ def memory(streams: int) -> Iterator[Finding]:
         yield warning("Memory", text, "stop other programs, or take fewer sources")
     else:
         yield ok("Memory", text)
-
-
-def free_memory_mb(root: Path = Path("/")) -> float | None:
-    """MB that a process may still take; None where the system does not tell."""
-    try:
-        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    values = {name: float(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines) if rest}
-    free = values.get("MemAvailable", values.get("MemFree", 0.0))
-    for limit, used in (
-        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            free = min(free, float((root / limit).read_text()) - float((root / used).read_text()))
-        except (OSError, ValueError):  # not that kind of cgroup, or "max"
-            continue
-    return max(0.0, free) / 1e6
 
 
 class _Timex(ctypes.Structure):
