@@ -99,7 +99,7 @@ def check_engine(settings: Settings, engine: Engine) -> None:
         ConfigError: a hop or a number of crops that it cannot do, or rules for labels that it has not.
     """
     hop_frames(engine, settings.hop)
-    check_crops(engine, settings.crops)
+    check_crops(engine, settings.local, settings.crops)
     resolve(settings.events, engine.manifest.labels, engine.sizes, 1, "")  # unknown labels
     check_labels(settings.clips, settings.blank, engine.manifest.labels)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from glatd.daemon.assembly import check_engine
 from glatd.daemon.headroom import check_room
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import FRONTEND_ROWS, Floats, silence
+from glatd.daemon.tagging import Floats, first_runs, silence
 from glatd.engines.certificate import read_certificate
 from glatd.engines.choose import chosen_folder
 from glatd.engines.engine import Engine
@@ -49,7 +49,7 @@ class Candidate:
             raise EngineError(f"{folder} is certified to be off: {'; '.join(faults)}; build it again")
         engine = load_engine(folder, settings.threads, settings.incremental, settings.lanes)
         check_engine(settings, engine)
-        for _ in engine.warm_up(FRONTEND_ROWS, settings.crops):
+        for _ in first_runs(engine, settings.local, settings.crops):
             pass
         verdict = judge(engine, folder)
         if not verdict.good:

@@ -23,7 +23,7 @@ class LocalScores:
         keeps: False to look at every crop of every window anew, which is what the cache is measured against.
 
     Attributes:
-        computed: crops that the local stream looked at.
+        computed: crops that the local stream scored.
         known: crops whose scores were there already, or that two classes of a window chose.
     """
 
@@ -69,7 +69,8 @@ def look_once(
         for row, (stream, _) in enumerate(due)
         for place in stream.local.missing(places[row], oldest=firsts[row])
     ]
-    # No more at once than the windows of a batch may choose: every other size costs a CPU time and memory of its own.
+    # No more at once than the windows of a batch may choose: a GPU's engine is compiled for so many, and of a graph in
+    # pieces a CPU keeps what it made for each size that it has met.
     most = engine.sizes.crops * engine.most_windows
     for at in range(0, len(new), most):
         part = new[at : at + most]

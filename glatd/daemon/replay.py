@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glatd.config import build
-from glatd.daemon.assembly import Assembly, make_engine
-from glatd.daemon.events.rules import resolve
+from glatd.daemon.assembly import Assembly, check_engine, make_engine
 from glatd.daemon.loop import Sink
 from glatd.daemon.publish import Publisher
 from glatd.daemon.recording.compare import StreamComparison
@@ -28,7 +27,6 @@ from glatd.daemon.security.access import make_access
 from glatd.daemon.settings import Settings, read_settings
 from glatd.daemon.sources.base import Source, unique_names
 from glatd.daemon.sources.file import FileSource
-from glatd.daemon.tagging import check_crops, hop_frames
 from glatd.errors import ConfigError, GlatdError, SourceError
 from glatd.messages import Gap, Message
 from glatd.terminal import stop_on_signals
@@ -178,9 +176,7 @@ class Replay:
         assemblies = {first: Assembly(first, engine)}
         for part in self._parts:
             if part.settings not in assemblies:
-                hop_frames(engine, part.settings.hop)
-                check_crops(engine, part.settings.crops)
-                resolve(part.settings.events, engine.manifest.labels, engine.sizes, 1, "")
+                check_engine(part.settings, engine)
                 assemblies[part.settings] = Assembly(part.settings, engine)
                 assemblies[part.settings].session = assemblies[first].session
                 assemblies[part.settings].journal = assemblies[first].journal  # one sequence of offsets

@@ -26,7 +26,7 @@ from glatd.daemon.settings import Settings
 from glatd.daemon.shadow import attach
 from glatd.daemon.sources.base import Source
 from glatd.daemon.systemd import Notifier
-from glatd.daemon.tagging import FRONTEND_ROWS
+from glatd.daemon.tagging import first_runs
 from glatd.errors import ConfigError, EngineError
 from glatd.messages import Message, Node, Status
 from glatd.terminal import stop_on_signals
@@ -188,7 +188,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
 
         if settings.shadow:
             threading.Thread(target=attach, args=(assembly, loop, settings), name="shadow", daemon=True).start()
-        warm_up(loop, engine.warm_up(FRONTEND_ROWS, settings.crops))
+        warm_up(loop, first_runs(engine, settings.local, settings.crops))
         del engine  # another may take over, and nobody is to hold this one then
         notifier.ready()
         for event in journal.end_unfinished():

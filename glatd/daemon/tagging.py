@@ -13,8 +13,9 @@ from glatd.engines.engine import Engine, Glance, pool
 from glatd.errors import ConfigError
 
 Floats = NDArray[np.float32]
-# Blocks in one run of the front end. OpenVINO builds every other size anew, for 16 ms, and keeps it.
-FRONTEND_ROWS = (8, 4, 2, 1)
+# Blocks in one run of the front end, at most: those of many streams are shared among the lanes. As many as any GPU's
+# engine takes at once (`rows.BLOCKS`); on a CPU they run one by one, and no size is dearer than another.
+FRONTEND_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,13 @@ def hop_frames(engine: Engine, seconds: float) -> int:
     return count * sizes.stride
 
 
-def check_crops(engine: Engine, crops: int | None) -> None:
-    """Refuse a number of crops that the engine does not select.
+def check_crops(engine: Engine, local: str, crops: int | None) -> None:
+    """Refuse a number of crops that the engine does not select; "all" selects none. Arguments as of `looking`.
 
     Raises:
         ConfigError: naming K.
     """
-    if crops is not None and not 1 <= crops <= engine.sizes.crops:
+    if local == "top-k" and crops is not None and not 1 <= crops <= engine.sizes.crops:
         raise ConfigError(f"crops = {crops} cannot be: this engine selects 1 to {engine.sizes.crops}")
 
 
@@ -75,12 +76,7 @@ def make_frames(engine: Engine, streams: Sequence[Stream]) -> None:
     """Compute the frames of every block that is complete, each once, in batches over all streams."""
     due = [stream.blocks_due() for stream in streams]
     blocks = [block for of_stream in due for block in of_stream]
-    runs: list[Floats] = []
-    at = 0
-    while at < len(blocks):
-        rows = next(rows for rows in FRONTEND_ROWS if rows <= len(blocks) - at)
-        runs.append(np.stack(blocks[at : at + rows]))
-        at += rows
+    runs = [np.stack(blocks[at : at + FRONTEND_ROWS]) for at in range(0, len(blocks), FRONTEND_ROWS)]
     frames = [part for run in engine.lanes.each(engine.frontend, runs) for part in run]
     at = 0
     for stream, of_stream in zip(streams, due, strict=True):
@@ -100,8 +96,16 @@ def looking(engine: Engine, local: str, crops: int | None, hop: int) -> Looking:
     Raises:
         ConfigError: a number of crops that the engine does not select.
     """
-    check_crops(engine, crops)
+    check_crops(engine, local, crops)
     return Everywhere(hop) if local == "all" else TopK(crops)
+
+
+def first_runs(engine: Engine, local: str, crops: int) -> Iterator[None]:
+    """Everything that will be asked for run once, one at each step (`Engine.warm_up`); arguments as of `looking`.
+
+    Of the front end a block is enough: no target makes anything for a number of them when it meets it.
+    """
+    return engine.warm_up([1], engine.sizes.crops if local == "all" else crops)
 
 
 def see(engine: Engine, due: Sequence[tuple[Stream, Window]], looks: Looking) -> list[Seen]:

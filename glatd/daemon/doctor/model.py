@@ -1,26 +1,32 @@
 """Check of the engine: it loads, answers as the network did that it was built from, and is fast enough."""
 
+import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from glatd.daemon.assembly import check_engine
 from glatd.daemon.doctor.auto import chosen
 from glatd.daemon.doctor.finding import Finding, error, failure, ok, warning
+from glatd.daemon.planner.attempt import cost
+from glatd.daemon.planner.options import BUSY
+from glatd.daemon.planner.source import pcm
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import check_crops, hop_frames
+from glatd.daemon.tagging import first_runs
 from glatd.engines.choose import choose, folders_of
+from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.engines.verify import judge
 from glatd.errors import GlatdError
 
-_TRIES = 3  # of which the fastest counts
-_BUSY = 0.8  # share of a hop that all streams together may take
+_TRIES = 2  # of which the cheaper counts: other checks run at the same time
+_HOPS = 5  # that are listened to in each
+_LOOP_S = 4  # of sound
 
 
 def engine(settings: Settings) -> Iterator[Finding]:
-    """Load it, verify it, time a window."""
+    """Load it, verify it, listen with it for a moment."""
     name = "Engine"
     began = time.monotonic()
     try:
@@ -28,10 +34,9 @@ def engine(settings: Settings) -> Iterator[Finding]:
             choice = choose(folders_of(settings.engines))
             yield from chosen(choice)
         folder = choice.folder if settings.engine == "auto" else Path(settings.engine)
-        loaded = load_engine(folder, settings.threads, settings.incremental)
+        loaded = load_engine(folder, settings.threads, settings.incremental, settings.lanes)
         seconds = time.monotonic() - began
-        hop_frames(loaded, settings.hop)
-        check_crops(loaded, settings.crops)
+        check_engine(settings, loaded)
         verdict = judge(loaded, folder)
     except GlatdError as raised:
         yield failure(name, raised)
@@ -44,24 +49,22 @@ def engine(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield ok(name, f"{what}, verified")
-    sizes = loaded.sizes
-    frames = np.zeros((1, sizes.window, sizes.mels), np.float32)
-    audible = np.ones((1, sizes.frames), np.float32)
-    samples = np.zeros((1, sizes.block_samples), np.float32)
-    blocks = settings.hop * sizes.rate / (sizes.hop * sizes.block)
-    fastest = float("inf")
-    for _ in range(_TRIES):
-        began = time.perf_counter()
-        loaded.look(frames, audible, settings.crops)
-        looked = time.perf_counter()
-        loaded.frontend(samples)
-        fastest = min(fastest, looked - began + blocks * (time.perf_counter() - looked))
-    share = fastest / settings.hop
-    streams = len(settings.source)
-    text = (
-        f"a window every {settings.hop:g} s takes {1000 * fastest:.0f} ms, {100 * share:.1f} % of this machine a stream"
-    )
-    if streams * share > _BUSY:
-        yield warning("Speed", f"{text}; {streams} are too many", "a longer hop, fewer crops or fewer sources")
-    else:
-        yield ok("Speed", text)
+    yield _speed(loaded, settings)
+
+
+def _speed(loaded: Engine, settings: Settings) -> Finding:
+    """What a stream costs in the daemon's own loop, and whether the lanes have time for so many."""
+    for _ in first_runs(loaded, settings.local, settings.crops):
+        pass
+    settings = replace(settings, publish="", overload=False)
+    sound, seconds = pcm(_LOOP_S), 1 + _HOPS * settings.hop
+    cpu = min(cost(loaded, settings, sound, 1, seconds).cpu for _ in range(_TRIES)) / seconds
+    lanes = min(loaded.lanes.count, os.cpu_count() or 1)
+    streams, most = len(settings.source), int(BUSY * lanes / cpu)
+    at_once = f"{lanes} threads" if lanes > 1 else "a thread"
+    text = f"a stream takes {1000 * cpu:.0f} ms of CPU a second, so {at_once} may hold about {most}"
+    if streams > most:
+        return warning(
+            "Speed", f"{text}; {streams} are too many", f"`glatd bench --streams {streams}` tries what to set"
+        )
+    return ok("Speed", f"{text}; `glatd bench` tries it")

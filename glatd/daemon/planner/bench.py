@@ -10,12 +10,12 @@ from typing import Any, Literal
 from glatd.daemon.assembly import make_engine
 from glatd.daemon.memory import few_arenas
 from glatd.daemon.planner.attempt import Attempt, attempt
-from glatd.daemon.planner.options import BUSY, COST_S, Option, choose, measured, options
+from glatd.daemon.planner.options import BUSY, COST_S, Option, choose, measured, options, ranked, would_hold
 from glatd.daemon.planner.parts import Parts
-from glatd.daemon.planner.search import most_streams
+from glatd.daemon.planner.search import MOST, most_streams
 from glatd.daemon.planner.source import pcm
 from glatd.daemon.settings import Settings
-from glatd.daemon.tagging import FRONTEND_ROWS
+from glatd.daemon.tagging import first_runs
 from glatd.engines.engine import Engine
 
 TRIES = 3  # options that are tried in real time before none is recommended
@@ -71,7 +71,7 @@ def bench(
 
     Args:
         wanted: streams; None for as many as there can be with `settings`.
-        engines: in the order in which they are preferred; None is the default one.
+        engines: in the order in which they are preferred; None is "auto".
         settings: hop, local, crops and threads of the search.
         seconds: of each attempt in real time.
         tell: progress, a line each.
@@ -93,15 +93,11 @@ def bench(
         all_parts.append(parts)
         found.append(options(engine, folder, parts, new, of))
         if folder == engines[0] and wanted is None:
-            guess = next(
-                (one.streams for one in found[0] if (one.local, one.hop) == (of.local, of.hop)
-                 and (of.local == "all" or one.crops == of.crops)),
-                found[0][0].streams,
-            )  # fmt: skip
+            guess = min(MOST, max(1, would_hold(engine, parts, new, of)))
             held, attempts = most_streams(_trying(engine, of, sound, seconds, tell), guess)
             best = max((one for one in attempts if one.held), key=lambda one: one.streams, default=None)
             if best is not None:  # what the cores really gave, beside what was reckoned
-                found[0] = options(engine, folder, parts, new, of, BUSY * held / max(1, guess))
+                found[0] = options(engine, folder, parts, new, of, BUSY * held / guess)
     recommended, tried = None, None
     if wanted is not None:
         for option in choose(found, wanted)[:TRIES]:
@@ -117,7 +113,7 @@ def bench(
         tuple(all_parts),
         tuple(attempts),
         None if wanted is not None else held,
-        tuple(option for way in zip(*found, strict=True) for option in way),
+        tuple(ranked(found)),
         wanted,
         recommended,
         tried,
@@ -128,7 +124,7 @@ def _loaded(folder: Path | None, settings: Settings) -> tuple[Engine, Settings]:
     """An engine with every size run once, and the settings with it."""
     settings = replace(settings, engine="auto" if folder is None else str(folder))
     engine = make_engine(settings, settings.lanes)
-    for _ in engine.warm_up(FRONTEND_ROWS, settings.crops):
+    for _ in first_runs(engine, "all", settings.crops):  # of all sizes
         pass
     return engine, settings
 

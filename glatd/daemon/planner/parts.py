@@ -10,7 +10,7 @@ from glatd.daemon.planner.attempt import Cost
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """CPU milliseconds on one core. A stream costs second + (window + crop * new crops a window) / hop."""
+    """CPU milliseconds on one core. A stream costs second + (window + crop * crops looked at in one) / hop."""
 
     second: float  # of audio: resampling, the front end
     window: float  # the global stream, deciding, the message
@@ -21,7 +21,7 @@ class Parts:
 
         Args:
             hop: s.
-            crops: that are new in a window.
+            crops: that are looked at in a window: those that are not known.
         """
         return self.second + (self.window + self.crop * crops) / hop
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from glatd.cli.bench import bench, read_streams
+from glatd.daemon.looking import Everywhere
 from glatd.daemon.planner.attempt import Attempt, Cost, attempt, cost
-from glatd.daemon.planner.options import Option, choose, hops, options
+from glatd.daemon.planner.options import BUSY, Option, choose, hops, options, ranked, reckoned, would_hold
 from glatd.daemon.planner.parts import Parts, fit
 from glatd.daemon.planner.search import most_streams
 from glatd.daemon.planner.source import FORMAT, PIECE_S, Recorded, pcm
 from glatd.daemon.settings import Settings
+from glatd.daemon.tagging import hop_frames
 from glatd.engines.engine import Engine
+from glatd.engines.trunks import Trunk
 from glatd.errors import ConfigError
 
 SETTINGS = Settings(publish="", overload=False, threads=2)
@@ -48,7 +52,7 @@ def test_the_search_finds_what_is_held_wherever_it_begins(most: int, first: int)
 
 
 def option(hop: float, precision: str, streams: int) -> Option:
-    return Option(None, "m", precision, "all", 8, hop, 10.0, streams)
+    return Option(None, "m", precision, "all", 8, hop, 0, 10.0, streams)
 
 
 def test_the_first_engine_that_holds_so_many_comes_before_a_longer_hop() -> None:
@@ -67,12 +71,52 @@ def test_options_cost_less_the_less_is_looked_at(engine: Engine) -> None:
     assert hops(engine.sizes) == (0.96, 1.92, 2.88, 3.84)
     made = options(engine, None, Parts(3.0, 9.0, 2.0), {1: 0.5, 5: 2.0}, SETTINGS, share=1.0)
     by_name = {(one.local, one.crops, one.hop): one for one in made}
-    assert len(made) == 12 and made[0].settings == {"local": "all", "hop": 0.96}
+    assert len(made) == 12 and made[0].settings == {"local": "all", "hop": 0.96, "threads": 2}
     assert by_name["all", 8, 0.96].cpu == pytest.approx(3 + 11 / 0.96, abs=0.01)
     assert by_name["top-k", 5, 3.84].cpu == pytest.approx(3 + (9 + 2 * 5) / 3.84, abs=0.01)  # all of them new by then
     assert by_name["top-k", 1, 0.96].cpu < by_name["all", 8, 0.96].cpu < by_name["top-k", 5, 0.96].cpu
     assert by_name["all", 8, 0.96].streams == int(2000 / by_name["all", 8, 0.96].cpu)
-    assert by_name["top-k", 1, 3.84].settings == {"local": "top-k", "hop": 3.84, "crops": 1}
+    assert by_name["top-k", 1, 3.84].settings["crops"] == 1
+
+
+def test_engines_need_not_have_the_same_ways(engine: Engine) -> None:
+    """One selects five crops, the other one only: what leaves out as much stands together."""
+    parts = Parts(3.0, 9.0, 2.0)
+    five = options(engine, Path("five"), parts, {1: 0.5, 5: 2.0}, SETTINGS)
+    one = options(engine, Path("one"), parts, {1: 0.5}, SETTINGS)
+    assert (len(five), len(one)) == (12, 8)
+    both = ranked([five, one])
+    assert [(each.local, each.crops, each.hop, str(each.engine)) for each in both[:3]] == [
+        ("all", 8, 0.96, "five"), ("all", 8, 0.96, "one"), ("all", 8, 1.92, "five"),
+    ]  # fmt: skip
+    assert [each.crops for each in both if each.local == "top-k"] == 4 * [5] + 8 * [1]
+    assert choose([five, one], 1) == both
+
+
+def test_what_is_held_is_reckoned_for_settings_that_are_no_option(engine: Engine) -> None:
+    parts, new = Parts(3.0, 9.0, 2.0), {1: 0.5, 5: 2.5}
+    three = replace(SETTINGS, local="top-k", crops=3, hop=0.64)
+    assert reckoned(engine, parts, new, three) == pytest.approx(3 + (9 + 2 * 1.5 * 0.64 / 0.96) / 0.64)
+    every = replace(SETTINGS, local="all", hop=1.28)
+    wide = Everywhere(hop_frames(engine, 1.28)).new(engine.sizes)
+    assert would_hold(engine, parts, new, every) == int(2000 * BUSY / (3 + (9 + 2 * wide) / 1.28))
+    assert would_hold(engine, Parts(0, 0, 0), new, every) == 0
+
+
+def test_a_kept_trunk_scores_every_crop_of_a_window_anew(engine: Engine) -> None:
+    keeping, sizes = copy(engine), engine.sizes
+    trunk = Trunk("local", length=sizes.crop, stride=32, left=64, rows=5, provisional=2, size=8)
+    keeping.manifest = replace(engine.manifest, geometry=replace(sizes, trunks=(trunk,)))
+    parts, hop = Parts(0.0, 0.0, 1.0), 0.96
+    assert reckoned(keeping, parts, {1: 1.0, 5: 5.0}, SETTINGS) == pytest.approx(
+        Everywhere(hop_frames(engine, hop)).count(sizes) / hop
+    )
+
+
+def test_what_to_set_names_all_that_a_file_may_say_otherwise() -> None:
+    whole = Option(Path("other"), "m", "int8", "top-k", 3, 0.96, 2, 10.0, 9)
+    assert whole.settings == {"engine": "other", "local": "top-k", "hop": 0.96, "crops": 3, "threads": 2}
+    assert option(0.96, "float32", 9).settings == {"local": "all", "hop": 0.96}
 
 
 def test_what_a_run_costs_is_counted_to_the_window(engine: Engine) -> None:
