@@ -153,8 +153,8 @@ class Node(Header):
     quiet: int  # as in `Status`
     memory_mb: float  # resident
     uptime: float  # s
-    looked: int = 0  # crops that the local stream looked at, of all streams
-    known: int = 0  # crops that were chosen again, whose scores were kept
+    looked: int = 0  # crops that the local stream scored, of all streams
+    known: int = 0  # crops whose scores were kept from a window before, or wanted by two classes of one
     trouble: str = ""  # why events or clips are not written down, or an engine was refused; empty when all is well
     swaps: int = 0  # engines that took over from the one before, since the start
     shadow: str = ""  # content hash of the engine that looks at the same windows to be compared; "" for none

@@ -122,10 +122,10 @@ def look_at(
         for (stream, _), of_window in zip(due, ends, strict=True)
         for end in of_window
     ]
-    most = engine.sizes.crops  # as in `look_once`
+    most = engine.sizes.crops  # of a head in pieces a CPU keeps what it made for each size that it has met
     scores = np.concatenate([engine.score_crops(np.stack(kept[at : at + most])) for at in range(0, len(kept), most)])
     for (stream, _), of_window in zip(due, ends, strict=True):
-        stream.local.known += len(of_window)
+        stream.local.computed += len(of_window)
     return np.split(scores, np.cumsum([len(of_window) for of_window in ends])[:-1])
 
 

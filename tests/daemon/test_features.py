@@ -182,7 +182,8 @@ def test_crops_are_the_same_away_from_their_edges(kept: Engine, whole: Engine, n
             inner = slice(EDGE, None if newest else -EDGE)
             np.testing.assert_allclose(found[inner], alone[inner], atol=1e-4)
             seen += 1
-    assert seen > 10 and stream.local.computed == 0 < stream.local.known
+    # The head scores each of them in every window.
+    assert seen > 10 and stream.local.known == 0 < seen < stream.local.computed
 
 
 @pytest.mark.parametrize("hop", [16, 48, 192])

@@ -146,7 +146,7 @@ def _of_streams(snapshot: Snapshot) -> Iterator[Metric]:
         "glatd_windows", "Windows: looked at, quiet, skipped and dropped under overload.", labels=["stream", "result"]
     )
     crops = CounterMetricFamily(
-        "glatd_crops", "Crops that windows chose: looked at, or known from before.", labels=["stream", "result"]
+        "glatd_crops", "Crops of windows: looked at, or known from before.", labels=["stream", "result"]
     )
     for status, seconds, (looked, known) in zip(snapshot.streams, snapshot.waiting, snapshot.crops, strict=True):
         name = status.stream
