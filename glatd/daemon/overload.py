@@ -1,7 +1,9 @@
 """What the daemon does when it cannot keep up: one rung of a ladder after the other, each of them told.
 
-Fewer local crops first (they cost most and add least), then longer hops, then the oldest window is dropped. Audio
-is lost last of all, when what waits for a stream reaches 10 s (`worker.INBOX_SECONDS`); that is a gap.
+Longer hops first, over which crops lie as far apart as windows do, then the oldest window is dropped. Where the
+selection chooses the crops ("top-k"), fewer of them come before that: they cost most and add least. Where every place
+is looked at ("all"), that would save nothing, since a hop brings one new crop. Audio is lost last of all, when what
+waits for a stream reaches 10 s (`worker.INBOX_SECONDS`); that is a gap.
 """
 
 from collections.abc import Sequence
@@ -48,7 +50,7 @@ def ladder(crops: int) -> tuple[Rung, ...]:
 
 
 def ladder_everywhere(hop: int, sizes: Geometry) -> tuple[Rung, ...]:
-    """The same where every crop is looked at: fewer of them would save nothing, since a window brings one new one.
+    """The same where every place is looked at.
 
     Args:
         hop: mel frames.
