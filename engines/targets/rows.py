@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from glatd.engines.engine import Floats
 from glatd.engines.manifest import Manifest, Profile
-from glatd.engines.trunks import Shapes
 from glatd.errors import EngineError
 
 BLOCKS = 8  # of the front end: a hop of 0.96 s is 3 of them with 32 frames each, 6 with 16
@@ -48,7 +47,7 @@ def most_of(manifest: Manifest) -> int:
     return manifest.profile.most if manifest.profile else 1
 
 
-def check_inputs(name: str, arrays: Sequence[Floats], shapes: Shapes) -> None:
+def check_inputs(name: str, arrays: Sequence[Floats], shapes: Sequence[tuple[int, ...]]) -> None:
     """Refuse what a runtime would take apart in its own way.
 
     Args:
