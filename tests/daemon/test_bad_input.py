@@ -160,7 +160,7 @@ def test_an_argument_that_cannot_be_is_refused_in_one_line(arguments: list[str],
         ("hopp = 0.96", "unknown key 'hopp'; did you mean 'hop'?"),
         ("[[source]]\nuri = 'mic:'\nnmae = 'yard'", "source: unknown key 'nmae'; did you mean 'name'?"),
         ("hop = 1.0\n[[source]]\nuri = 'mic:'", "hop 1 s is no multiple of 0.32 s"),
-        ("crops = 6\n[[source]]\nuri = 'mic:'", "crops = 6 cannot be: this engine selects 1 to 5"),
+        ("local = 'top-k'\ncrops = 6\n[[source]]\nuri = 'mic:'", "crops = 6 cannot be: this engine selects 1 to 5"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:

@@ -161,7 +161,7 @@ def test_a_hop_is_a_multiple_of_the_stride(engine: Engine) -> None:
 @pytest.mark.parametrize("crops", [0, -1, 6])
 def test_a_number_of_crops_that_cannot_be_is_refused(engine: Engine, crops: int) -> None:
     with pytest.raises(ConfigError, match=f"crops = {crops} cannot be: this engine selects 1 to 5"):
-        Tagger(engine, crops=crops)
+        Tagger(engine, local="top-k", crops=crops)
 
 
 @pytest.mark.parametrize(
