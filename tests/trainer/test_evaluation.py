@@ -134,7 +134,7 @@ def test_an_engine_is_judged_as_its_weights_are(packed: Path) -> None:
 
 
 def test_frames_of_an_engine_whose_hop_is_longer_than_what_a_frame_sees_ahead() -> None:
-    """TALNet's: 512 samples ahead, 800 to the next frame. The last block ends with the last frame, before the clip does."""
+    """TALNet's: 512 samples ahead, 800 to the next frame. The last block ends with the last frame, before the clip."""
     told: list[int] = []
 
     class Ends:

@@ -41,7 +41,11 @@ def train_bundle(
         except OSError as error:
             raise DataError(f"cannot make the folder {work}: {error.strerror}") from error
     fabric.barrier()
-    say = progress.say if fabric.is_global_zero else str  # one of several processes says it
+
+    def say(line: str) -> None:
+        if fabric.is_global_zero:  # one of several processes
+            progress.say(line)
+
     model = make_network(recipe, material.vocabulary.names, init, say)
     base = read_model(init).weights_sha256[:16] if init else NONE
     run = ClipRun(recipe, material, model, base, work, workers, fabric, progress)
