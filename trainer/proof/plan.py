@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from glatd.config import build, read_toml
 from glatd.errors import ConfigError
@@ -32,6 +33,26 @@ class SweepSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeSpec:
+    """Other sizes for every recipe of a plan, such as those of a GPU."""
+
+    width: float  # of every network
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: int  # steps
+
+    def of(self, recipe: ClipRecipe) -> ClipRecipe:
+        """The recipe in these sizes."""
+        optim = replace(
+            recipe.optim, steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, warmup=self.warmup
+        )
+        backbone = replace(recipe.backbone, width=self.width)
+        return replace(recipe, backbone=backbone, precision=self.precision, optim=optim)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanFile:
     """As it stands in the file; paths are relative to it."""
 
@@ -42,6 +63,7 @@ class PlanFile:
     bundles: tuple[str, ...]  # trained elsewhere, judged on the same scenes
     scenes: ProofScenes
     sweep: SweepSpec
+    size: SizeSpec | None = None  # of all recipes, in the place of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,8 @@ def read_plan(path: Path) -> Plan:
                 f'{name}: a plan\'s recipe has method = "glat", classifier = "separate" and choose = "classes"; '
                 "the other rows are made of it"
             )
+    if file.size is not None:
+        recipes = tuple(file.size.of(recipe) for recipe in recipes)
     if len({recipe.name for recipe in recipes}) < len(recipes):
         raise ConfigError(f"{path}: two recipes have the same name")
     return Plan(file, recipes, tuple(_runs(file, recipes, path.parent)))
