@@ -20,6 +20,7 @@ from glatd.engines.material import FILE as MATERIAL
 from glatd.engines.probe import FILE as PROBE_FILE
 from glatd.engines.probe import probe_windows
 from glatd.engines.trunks import Trunk as TrunkSizes
+from glatd.trainer.backbones.folding import fold_batchnorm
 from glatd.trainer.bundle import read_bundle
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat, cut, fuse, pool
@@ -165,6 +166,7 @@ def export(
         The sizes of the graphs, also written beside them for `glatd engine build`.
     """
     model, described = read_bundle(folder)
+    fold_batchnorm(model)  # an imported MN has it still, so that training may begin with it
     (folder / MATERIAL).unlink(missing_ok=True)  # of other graphs
     batch = torch.export.Dim("batch", min=1, max=4096)
     for name, (module, example) in graphs(model, grid).items():

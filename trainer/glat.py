@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from glatd.errors import ConfigError
 from glatd.trainer.backbones.spec import Backbone
 from glatd.trainer.choosing import RULES
-from glatd.trainer.selection import Grid, Selection, clip_grid, stream_grid
+from glatd.trainer.selection import Grid, Selection, clip_grid, known, stream_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ class Glat(nn.Module):
             feature = feature.float()
             global_logits, frame_logits = self.global_stream.logits(feature), self.global_stream.frame_logits(feature)
         audible = self.audible(silent, frame_logits.shape[2])
-        # What is no number is nowhere the maximum; the losses tell of it.
-        starts, classes, _ = self.select(global_logits.nan_to_num(), frame_logits.nan_to_num(), audible)
+        # Of what is no number the losses tell.
+        starts, classes, _ = self.select(known(global_logits), known(frame_logits), audible)
         starts = self.starts_in_frames(starts)
         if self.training and self.spec.choose == "random":
             starts = torch.randint_like(starts, self.spec.window - self.spec.crop + 1)

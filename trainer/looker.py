@@ -14,6 +14,7 @@ from glatd.engines.verify import frames_in_blocks
 from glatd.errors import ConfigError
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.glat import Glat
+from glatd.trainer.selection import known
 
 GRIDS = ("clip", "stream")
 
@@ -49,7 +50,7 @@ class Looker(Protocol):
 
 
 class Network:
-    """A network, in float32 or with autocast, on any device.
+    """A network, in float32, on any device.
 
     Args:
         choose: the rule by which crops are chosen (`GlatSpec.choose`); the network's own when None.
@@ -92,7 +93,7 @@ class Network:
         audible = self._model.audible(silent.to(self._device), frame_logits.shape[2])
         starts = {}
         for name, select in self._selections.items():
-            found = select(logits.nan_to_num(), frame_logits.nan_to_num(), audible)[0]
+            found = select(known(logits), known(frame_logits), audible)[0]
             starts[name] = (found if select.grid.unit == "frame" else (found + self._hop // 2) // self._hop).cpu()
         return logits.sigmoid().cpu(), starts
 
@@ -119,7 +120,9 @@ class Compiled:
 
     def frames(self, samples: Tensor) -> Tensor:
         """By the engine's front end."""
-        padded = np.pad(samples.numpy(), ((0, 0), (self._sizes.left, self._sizes.right - self._sizes.hop)))
+        sizes = self._sizes
+        seen = sizes.left + samples.shape[1] + sizes.right - sizes.hop  # samples, up to where the last frame ends
+        padded = np.pad(samples.numpy(), ((0, 0), (sizes.left, max(0, sizes.right - sizes.hop))))[:, :seen]
         return torch.from_numpy(np.concatenate([frames_in_blocks(self._engine, row[None]) for row in padded]))
 
     def look_globally(self, frames: Tensor, silent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -153,6 +156,9 @@ def compiled(folder: Path) -> Compiled:
 def find_device(name: str) -> torch.device:
     """A device by name; `auto` is a GPU where there is one.
 
+    On it float32 is float32 from now on: PyTorch lets convolutions round to 10 bits of mantissa (TF32), in which what
+    is 60 dB below the loudest bin of a frame is noise.
+
     Raises:
         ConfigError: no such device here.
     """
@@ -163,4 +169,5 @@ def find_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"no device {name!r} here: {str(error).splitlines()[0]}; take auto, cpu or cuda") from error
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return device

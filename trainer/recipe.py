@@ -35,7 +35,7 @@ class OptimSpec:
     """Adam with linear warm-up and, by default, cosine decay to zero; the weights kept are a running mean."""
 
     steps: int
-    batch: int  # scenes
+    batch: int  # scenes or clips of a batch; a step has `accumulate` of them
     learning_rate: float
     warmup: int  # steps
     clip_norm: float  # of the gradient

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 CLOSED = -1e4  # logit of a frame closed by an earlier crop
 SILENT = -2e4  # logit of a frame before the start of a stream or in a gap: taken last of all
+UNKNOWN = -4e4  # in the place of a logit that is no number: it is nowhere the maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ def stream_grid(frames: int, window: int, crop: int, stride: int) -> Grid:
     # What is closed follows the rule of the clip, so that both grids are equally diverse.
     edges = [window * t // frames - crop // 2 for t in range(frames)]
     return Grid("stream", "frame", starts, *closed_ranges(edges, window, crop), crop)
+
+
+def known(logits: Tensor) -> Tensor:
+    """Logits without NaN, which a maximum would hand on and a 0 in its place would often be."""
+    return logits.nan_to_num(nan=UNKNOWN)
 
 
 def first_maximum(x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from glatd.trainer.frontend import MN_FRONTEND, Frontend, kaldi_mel
+from glatd.trainer.frontend import MN_FRONTEND, PANNS_FRONTEND, Frontend, kaldi_mel
+from glatd.trainer.looker import find_device
 
 
 def by_fourier(samples: torch.Tensor) -> torch.Tensor:
@@ -70,3 +71,19 @@ def test_mel_filters_are_triangles_of_kaldi() -> None:
     peaks = np.argmax(mel, axis=1)
     assert (np.diff(peaks) >= 0).all()
     assert peaks[-1] * 31.25 < 15_000
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_what_is_far_below_the_loudest_is_no_rounding_noise(device: str) -> None:
+    """A loud tone over noise 70 dB below it: with TF32, PyTorch's default on a GPU, that noise would be of rounding."""
+    torch.backends.cudnn.allow_tf32 = True
+    where = find_device(device)
+    assert not torch.backends.cudnn.allow_tf32
+    generator = torch.Generator().manual_seed(0)
+    samples = 0.5 * torch.sin(torch.arange(32_000) * 0.2) + 1e-4 * torch.randn(32_000, generator=generator)
+    for spec in (PANNS_FRONTEND, MN_FRONTEND):
+        frontend = Frontend(spec)
+        expected = frontend.double().clip(samples[None].double())
+        found = Frontend(spec).to(where).clip(samples[None].to(where)).cpu()
+        assert expected.max() - expected.min() > (70 if spec.decibels else 8)
+        torch.testing.assert_close(found.double(), expected, atol=0.05 if spec.decibels else 0.01, rtol=0)

@@ -5,6 +5,8 @@ import torch
 
 from glatd.trainer.backbones.mn import MN
 from glatd.trainer.glat import Glat, GlatSpec, cut, fuse, pool
+from glatd.trainer.looker import Network
+from tests.engines.tiny import Tiny
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,25 @@ def test_output_equals_the_streams_run_by_hand(model: Glat) -> None:
 def test_the_streams_have_weights_of_their_own(model: Glat) -> None:
     ours = {id(value) for value in model.global_stream.parameters()}
     assert not ours & {id(value) for value in model.local_stream.parameters()}
+
+
+@torch.no_grad()
+def test_what_is_no_number_is_not_chosen() -> None:
+    """Where every logit is negative, a 0 in the place of NaN would be the highest; of a class, and of a moment."""
+    torch.manual_seed(0)
+    tiny = Tiny(20)
+    tiny.output.bias.fill_(-40.0)
+    tiny.output.bias[7] = torch.nan
+    glat = Glat(tiny, GlatSpec(crops=5)).eval()
+    frames = torch.randn(2, 1000, 128)
+    frames[1, 500:520] = torch.nan
+    output = glat(frames, torch.zeros(2, dtype=torch.int64))
+    assert (output.global_logits[0].nan_to_num(-1) < 0).all() and output.frame_logits[1].isnan().any()
+    assert 7 not in output.classes[0]
+    middles = output.starts[1] + glat.spec.crop // 2
+    assert not ((middles > 490) & (middles < 530)).any()
+    starts = Network(glat).look_globally(frames, torch.zeros(2, dtype=torch.int64))[1]["clip"]
+    assert torch.equal(starts, output.starts)
 
 
 def test_selection_takes_no_gradient(model: Glat) -> None:

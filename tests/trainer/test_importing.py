@@ -10,9 +10,16 @@ import pytest
 import torch
 
 from glatd.errors import ConfigError, DataError
+from glatd.trainer.backbones.folding import fold_batchnorm
 from glatd.trainer.bundle import read_bundle
+from glatd.trainer.checkpoint import load_mn
 from glatd.trainer.frontend import Frontend
 from glatd.trainer.importing import import_checkpoint
+from glatd.trainer.weak.begin import make_network
+from glatd.trainer.weak.recipe import read_clip_recipe
+from tests.conftest import ROOT
+
+RECIPES = ROOT / "trainer" / "recipes"
 
 
 class Evil:
@@ -59,10 +66,17 @@ def test_cnn10_as_published_gives_its_published_scores(shared: Path, published: 
 @torch.no_grad()
 def test_an_mn_as_published_is_imported_with_its_width(shared: Path, tmp_path: Path) -> None:
     model = import_checkpoint(shared / "models" / "mn04_as_mAP_432.pt", "mn", tmp_path / "bundle")
-    read, _ = read_bundle(tmp_path / "bundle")
+    read, described = read_bundle(tmp_path / "bundle")
     assert read.global_stream.config["width"] == 0.4
     frames = torch.randn(1, 300, 128)
     torch.testing.assert_close(read.local_stream.clip_logits(frames), model.global_stream.clip_logits(frames))
+    # It may be trained on, with its BatchNorm; an export folds it, and says the same.
+    begun = make_network(read_clip_recipe(RECIPES / "mn-glat.toml"), described.labels, tmp_path / "bundle")
+    assert all(torch.equal(value, read.state_dict()[name]) for name, value in begun.state_dict().items())
+    fold_batchnorm(read)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in read.modules())
+    expected = load_mn(shared / "models" / "mn04_as_mAP_432.pt", 0.4).clip_logits(frames)
+    torch.testing.assert_close(read.local_stream.clip_logits(frames), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_key_that_is_missing_unknown_or_misshapen_is_named(broken: dict[str, Any], tmp_path: Path) -> None:
