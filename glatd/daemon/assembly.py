@@ -107,6 +107,7 @@ def check_engine(settings: Settings, engine: Engine) -> None:
 class Compared(Protocol):
     """What an engine beside the live one says of itself."""
 
+    folder: str  # of it, as the settings name it
     hash: str  # "" until it is loaded
     refused: str  # why it is not
     figures: Figures

@@ -8,7 +8,6 @@ from glatd.daemon.headroom import check_room
 from glatd.daemon.settings import Settings
 from glatd.daemon.tagging import Floats, first_runs, silence
 from glatd.engines.certificate import read_certificate
-from glatd.engines.choose import chosen_folder
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.engines.manifest import Manifest, read_manifest
@@ -25,18 +24,17 @@ class Candidate:
     silence: Floats  # as of `tagging.silence`
 
     @classmethod
-    def load(cls, settings: Settings, running: Manifest) -> "Candidate":
+    def load(cls, folder: Path, settings: Settings, running: Manifest) -> "Candidate":
         """Load, check, warm up and verify. Takes seconds.
 
         Args:
-            settings: that it is to run by; its folder is in them.
+            settings: that it is to run by.
             running: of the engine that runs.
 
         Raises:
             EngineError: it cannot be loaded, is of another rate, does not answer as it should, or is too large.
             ConfigError: the settings ask for what it cannot do.
         """
-        folder = folder_of(settings)
         manifest = read_manifest(folder)
         if manifest.geometry.rate != running.geometry.rate:
             raise EngineError(
@@ -58,8 +56,3 @@ class Candidate:
                 f"{max(verdict.global_, verdict.fused):.3g}, and {verdict.tolerance:g} is allowed; build it again"
             )
         return cls(engine, settings, silence(engine))
-
-
-def folder_of(settings: Settings) -> Path:
-    """Where the engine of a configuration is."""
-    return chosen_folder(settings.engine, settings.engines)

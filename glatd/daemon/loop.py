@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ IDLE_SECONDS = 0.2  # longest sleep between two looks at the stop flag and at th
 STOP_SECONDS = 1.0  # for all sources together to close
 
 Sink = Callable[[Message], None]
+T = TypeVar("T")
 
 
 class Offsets(Protocol):
@@ -73,7 +74,7 @@ class Loop:
         self.warm = False  # whether every size has been run once; set by who has it warmed up
         self.timed: Callable[[str, float], None] = lambda stage, seconds: None  # told how long each stage takes
         self.saw: Callable[[Track, Seen], None] = lambda track, seen: None  # told what each look has seen
-        self.turned: Callable[[Engine], None] = lambda engine: None  # told of another engine before it looks
+        self.turned: Callable[[Engine], None] = lambda engine: None  # told of another engine before it takes over
         self.compare: Callable[[Track, Seen], None] = lambda track, seen: None  # so is a shadow of the engine
         self.tracks = {track.name: track for track in tracks}
         self.late: deque[float] = deque(maxlen=10_000)  # s, of the windows since the last message of the node
@@ -98,7 +99,7 @@ class Loop:
         """The streams that have not ended."""
         return [track for track in self.tracks.values() if not track.ended]
 
-    def ask(self, function: Callable[[], Any]) -> "Future[Any]":
+    def ask(self, function: Callable[[], T]) -> "Future[T]":
         """Have a function called in the loop's thread, between two passes; from any thread."""
         return self._calls.ask(function)
 
@@ -160,8 +161,9 @@ class Loop:
         turns = [turned(track) for track in live]
         for turn in turns:  # one by one: the frames of a window of each, before they are put into the rings, are 0.5 MB
             make_frames(engine, [turn.stream])
-        self.engine, self._sounds = engine, sounds(engine)
-        self.turned(engine)
+        can_go_on = sounds(engine)
+        self.turned(engine)  # the last that may fail
+        self.engine, self._sounds = engine, can_go_on
         for track, turn in zip(live, turns, strict=True):
             self.tell_events(track.turn(turn))
             self.tell(track.status(time.time()))

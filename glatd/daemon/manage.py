@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import glatd
 from glatd.daemon.assembly import Assembly
+from glatd.daemon.calls import answered
 from glatd.daemon.control import Command
 from glatd.daemon.live_rules import LiveRules
 from glatd.daemon.loop import Loop
@@ -142,8 +143,9 @@ class Manager:
         Streams whose source is the same are not disturbed, whatever happens to the engine.
 
         Raises:
-            ConfigError: it cannot be read, and everything stays as it is; or a stream could not be added, and
-                all else was done. What becomes of the engine is in the future.
+            ConfigError: it cannot be read, and everything stays as it is; or another engine is being loaded, and
+                of the sources all was done that can be. What becomes of the rest is in the future: when something
+                could not be done, all else was, and each is named.
         """
         if self._read is None:
             raise ConfigError("there is no configuration to read again; start glatd with --config")
@@ -168,10 +170,7 @@ class Manager:
         restart = [f"needs a restart: {', '.join(steps.needs_restart)}"] if steps.needs_restart else []
         now = self._assembly.settings
         wanted = replace(now, **{name: getattr(new, name) for name in WITH_THE_ENGINE})
-        done = self._swapper.follow(wanted, {"sources": steps.text, "needs_restart": restart})
-        if errors:
-            raise ConfigError("; ".join(errors))
-        return done
+        return self._swapper.follow(wanted, {"sources": steps.text, "needs_restart": restart}, errors)
 
     def follow(self, asked: threading.Event, notifier: Notifier) -> None:
         """Reload whenever `asked` is set, as a signal handler does; for a thread of its own, which never ends."""
@@ -196,6 +195,7 @@ class Manager:
             source = parse_source(f"{one.name}={one.uri}")
             self._in_loop(lambda: self._start(source, one))
         except GlatdError as error:
+            log.error("%s was not added: %s", one.name, error, extra={"stream": one.name})
             return str(error)
         return ""
 
@@ -226,11 +226,7 @@ class Manager:
             self._loop.remove(name)
 
     def _in_loop(self, function: Callable[[], T]) -> T:
-        try:
-            result: T = self._loop.ask(function).result(ANSWER_SECONDS)
-        except TimeoutError:
-            raise GlatdError(f"the loop does not answer within {ANSWER_SECONDS:g} s; see the log") from None
-        return result
+        return answered(self._loop.ask(function), ANSWER_SECONDS)
 
 
 def described(track: Track) -> dict[str, Any]:

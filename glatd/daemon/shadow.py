@@ -13,10 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from glatd.daemon.assembly import Assembly
+from glatd.daemon.assembly import Assembly, Compared
 from glatd.daemon.candidate import Candidate
 from glatd.daemon.disagreement import Disagreement, Figures
 from glatd.daemon.loop import Loop
@@ -24,8 +25,8 @@ from glatd.daemon.settings import Settings
 from glatd.daemon.stream import Past, Stream
 from glatd.daemon.tagging import Floats, Seen, hop_frames, looking, make_frames, see
 from glatd.daemon.track import Track
-from glatd.engines.manifest import Manifest
-from glatd.errors import GlatdError
+from glatd.engines.manifest import Manifest, read_manifest
+from glatd.errors import EngineError, GlatdError
 
 log = logging.getLogger("glatd")
 
@@ -60,6 +61,7 @@ class Shadow:
         overloaded: whether the live engine looks at less than it should.
 
     Attributes:
+        folder: of the engine, as the settings name it.
         hash: of the engine; "" while it is loaded, or if it was refused.
         refused: why.
         figures: newest.
@@ -68,7 +70,7 @@ class Shadow:
     def __init__(
         self, settings: Settings, live: Manifest, tracks: Mapping[str, Track], overloaded: Callable[[], bool]
     ) -> None:
-        self.hash = self.refused = ""
+        self.folder, self.hash, self.refused = settings.shadow, "", ""
         self.figures = Figures()
         self._untaken = self._passed = 0  # windows; each is counted in one thread, the first in the loop's
         self._settings, self._live, self._tracks, self._overloaded = settings, live, tracks, overloaded
@@ -85,6 +87,8 @@ class Shadow:
         """Hand over a look of the live engine; returns at once. In the loop's thread."""
         if not self.hash:
             return
+        for gone in self._given.keys() - self._tracks.keys():
+            del self._given[gone]
         if self._overloaded() or len(self._waiting) >= max(4, WAITING_EACH * len(self._tracks)):
             self._untaken += 1
             self._given.pop(track.name, None)
@@ -128,9 +132,9 @@ class Shadow:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST_PRIORITY)
         # One thread of the processor: the others are for the live engine.
-        settings = replace(self._settings, engine=self._settings.shadow, threads=1)
+        settings = replace(self._settings, threads=1)
         try:
-            candidate = Candidate.load(settings, self._live)
+            candidate = Candidate.load(Path(self.folder), settings, self._live)
             self._compare(candidate)
         except GlatdError as error:
             self._refuse(str(error))
@@ -140,7 +144,7 @@ class Shadow:
 
     def _refuse(self, why: str) -> None:
         self.hash = ""
-        self.refused = f"shadow {self._settings.shadow} was refused: {why}"
+        self.refused = f"shadow {self.folder} was refused: {why}"
         log.error("%s", self.refused)
 
     def _compare(self, candidate: Candidate) -> None:
@@ -208,15 +212,28 @@ def make_shadow(loop: Loop, settings: Settings) -> Shadow | None:
     return Shadow(settings, loop.engine.manifest, loop.tracks, lambda: loop.overload.level > 0)
 
 
+def is_new(settings: Settings, shadow: Compared | None) -> bool:
+    """Whether settings mean another shadow than there is: none or another folder, what was built into it since, or one
+    that was refused, which may be mended by now."""
+    if shadow is None or not settings.shadow:
+        return bool(settings.shadow or shadow)
+    if shadow.folder != settings.shadow or shadow.refused:
+        return True
+    try:
+        return shadow.hash not in ("", read_manifest(Path(shadow.folder)).hash)  # "": it is being loaded
+    except EngineError:
+        return True  # which then says so
+
+
 def attach(assembly: Assembly, loop: Loop, settings: Settings) -> None:
     """Have the shadow of these settings, or none, beside the live engine from now on; the one before is let go."""
 
-    def change() -> None:
+    def change() -> Compared | None:
         shadow = make_shadow(loop, settings)
-        assembly.shadow = shadow
+        before, assembly.shadow = assembly.shadow, shadow
         loop.compare = (lambda track, seen: None) if shadow is None else shadow.offer
+        return before
 
-    before = assembly.shadow
-    loop.ask(change).result()
+    before = loop.ask(change).result()
     if before is not None:
         before.close()

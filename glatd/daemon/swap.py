@@ -25,13 +25,14 @@ another rate is refused.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from glatd.daemon.assembly import Assembly
-from glatd.daemon.candidate import Candidate, folder_of
+from glatd.daemon.calls import answered
+from glatd.daemon.candidate import Candidate
 from glatd.daemon.events.settings import EventSettings
 from glatd.daemon.gate import LevelGate
 from glatd.daemon.live_rules import LiveRules
@@ -39,10 +40,11 @@ from glatd.daemon.loop import Loop
 from glatd.daemon.memory import give_back
 from glatd.daemon.rulebook import RuleBook
 from glatd.daemon.settings import Settings
-from glatd.daemon.shadow import attach
+from glatd.daemon.shadow import attach, is_new
 from glatd.daemon.tagging import hop_frames
 from glatd.daemon.track import Track, Turn
-from glatd.engines.manifest import Manifest, read_manifest
+from glatd.daemon.wanted import Wanted
+from glatd.engines.manifest import Manifest
 from glatd.errors import ConfigError, EngineError, GlatdError
 
 log = logging.getLogger("glatd")
@@ -63,6 +65,7 @@ class Swapper:
     def __init__(self, assembly: Assembly, loop: Loop, book: RuleBook, lock: threading.Lock) -> None:
         self._assembly, self._loop, self._book, self._lock = assembly, loop, book, lock
         self._busy = threading.Lock()
+        self._wanted = Wanted(assembly.settings, assembly.engine.manifest)
 
     def to(self, engine: str) -> "Future[dict[str, Any]]":
         """Swap to the engine in a folder, or "auto", also where it is the one that runs.
@@ -70,20 +73,29 @@ class Swapper:
         Raises:
             ConfigError: another is being loaded. All else is in the future.
         """
-        settings = replace(self._assembly.settings, engine=engine)
-        return self._begin(lambda: self._swap(settings))
 
-    def follow(self, settings: Settings, told: dict[str, Any]) -> "Future[dict[str, Any]]":
-        """Do what a configuration says of the engine and of events, if that is new.
+        def swap() -> dict[str, Any]:
+            if engine == "auto":
+                self._wanted.forget()
+            return self._swap(replace(self._assembly.settings, engine=engine))
+
+        return self._begin(swap)
+
+    def follow(self, settings: Settings, told: dict[str, Any], failed: Sequence[str] = ()) -> "Future[dict[str, Any]]":
+        """Do what a configuration says of the engine, its shadow and events, if that is new.
 
         Args:
             settings: of it.
             told: what is told beside that.
+            failed: what of the rest of it could not be done; an error of the future names that, too.
 
         Raises:
             ConfigError: another engine is being loaded. All else is in the future; what could be done was done.
         """
-        return self._begin(lambda: told | self._follow(settings))
+        try:
+            return self._begin(lambda: told | self._follow(settings, failed))
+        except ConfigError as error:
+            raise ConfigError("; ".join([*failed, str(error)])) from error
 
     def _begin(self, work: Callable[[], dict[str, Any]]) -> "Future[dict[str, Any]]":
         if not self._busy.acquire(blocking=False):
@@ -103,26 +115,36 @@ class Swapper:
         threading.Thread(target=run, name="engine", daemon=True).start()
         return future
 
-    def _follow(self, settings: Settings) -> dict[str, Any]:
+    def _follow(self, settings: Settings, failed: Sequence[str]) -> dict[str, Any]:
         told: dict[str, Any] = {}
-        refused: GlatdError | None = None
-        shadow = self._assembly.settings.shadow
-        try:
-            if self._is_new(settings):
-                found = self._swap(settings)
-                told["engine"] = f"engine {found['model']} {found['engine']}"
-        except GlatdError as error:
-            refused = error
-        if settings.shadow != shadow:
-            self._assembly.settings = replace(self._assembly.settings, shadow=settings.shadow)
-            attach(self._assembly, self._loop, self._assembly.settings)
-            told["shadow"] = f"shadow {settings.shadow or 'off'}"
-        if settings.events != self._assembly.settings.events:
-            self._change_events(settings.events)
-            told["events"] = "rules of events"
-        if refused is not None:
-            raise refused
+        errors = list(failed)
+        for follow in (self._follow_engine, self._follow_shadow, self._follow_events):
+            try:
+                told |= follow(settings)
+            except GlatdError as error:
+                errors.append(str(error))
+        if errors:
+            raise ConfigError("; ".join(errors))
         return told
+
+    def _follow_engine(self, settings: Settings) -> dict[str, Any]:
+        if not self._is_new(settings):
+            return {}
+        found = self._swap(settings)
+        return {"engine": f"engine {found['model']} {found['engine']}"}
+
+    def _follow_shadow(self, settings: Settings) -> dict[str, Any]:
+        if not is_new(settings, self._assembly.shadow):
+            return {}
+        self._assembly.settings = replace(self._assembly.settings, shadow=settings.shadow)
+        attach(self._assembly, self._loop, self._assembly.settings)
+        return {"shadow": f"shadow {settings.shadow or 'off'}"}
+
+    def _follow_events(self, settings: Settings) -> dict[str, Any]:
+        if settings.events == self._assembly.settings.events:
+            return {}
+        self._change_events(settings.events)
+        return {"events": "rules of events"}
 
     def _is_new(self, settings: Settings) -> bool:
         """Whether settings mean another engine than the one that runs."""
@@ -130,7 +152,7 @@ class Swapper:
         if settings.threads != running.settings.threads:
             return True
         try:
-            return read_manifest(folder_of(settings)).hash != running.engine.manifest.hash
+            return self._wanted.is_new(settings, running.engine.manifest)
         except GlatdError as error:
             self._refuse(settings, error)
             raise
@@ -138,7 +160,7 @@ class Swapper:
     def _swap(self, settings: Settings) -> dict[str, Any]:
         began, before = time.monotonic(), self._assembly.engine.manifest
         try:
-            candidate = Candidate.load(settings, before)
+            candidate = self._wanted.load(settings, before)
             loaded = time.monotonic()
             streams, held = self._hand_over(candidate)
         except GlatdError as error:
@@ -240,14 +262,7 @@ class Swapper:
         self._loop.ask(self._loop.tell_node)
 
     def _in_loop(self, function: Callable[[], T]) -> T:
-        future = self._loop.ask(function)
-        try:
-            result: T = future.result(TURN_SECONDS)
-        except TimeoutError:
-            if future.cancel():
-                raise GlatdError(f"the loop does not answer within {TURN_SECONDS:g} s; see the log") from None
-            result = future.result()  # it is at it
-        return result
+        return answered(self._loop.ask(function), TURN_SECONDS)
 
 
 def has_same_frames(one: Manifest, other: Manifest) -> bool:

@@ -179,6 +179,19 @@ def test_windows_as_quiet_as_the_gate_skip_the_networks(engine: Engine) -> None:
     check_books(messages)
 
 
+def test_what_fails_as_another_engine_takes_over_leaves_everything_as_it_was(engine: Engine) -> None:
+    """A dashboard asks its front end; there is no half of a turn."""
+
+    def fails(engine: Engine) -> None:
+        raise RuntimeError("no bands")
+
+    loop = Assembly(Settings(publish=""), engine).loop([], [], live=False)
+    loop.turned = fails
+    with pytest.raises(RuntimeError, match="no bands"):
+        loop.turn(Engine(engine.manifest, engine.graphs), lambda track: pytest.fail("there is no stream"))
+    assert loop.engine is engine
+
+
 def test_streams_can_be_added_muted_and_removed_by_name(engine: Engine) -> None:
     assembly = Assembly(Settings(publish=""), engine)
 

@@ -143,6 +143,7 @@ class Board:
         for known in (self._pictures, self._memories, self._kept):
             known.clear()
         for viewer in self.viewers:  # it comes again, and is told all anew
+            viewer.labels = tuple(label for label in viewer.labels if label in self._index)
             viewer.hang_up()
 
     def _take(self, item: Item) -> None:

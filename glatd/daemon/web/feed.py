@@ -100,11 +100,12 @@ class Feed:
         self._put(Look(track.name, seen, track.announcer.clock.at(seen.window.end)))
 
     def turn(self, engine: Engine) -> None:
-        """Another engine has taken over: hand over what it is."""
+        """Another engine takes over: hand over what it is. Its front end is run for that, and may fail; then nothing
+        was handed over."""
+        engaged = Engaged(engine.manifest, scale_of(engine), tuple(mel_hz(engine)))
         self._hop = engine.sizes.hop
         self._frames.clear()
-        # Whatever the room: what follows would mean nothing without it.
-        self._items.append(Engaged(engine.manifest, scale_of(engine), tuple(mel_hz(engine))))
+        self._items.append(engaged)  # whatever the room: what follows would mean nothing without it
 
     def look(self) -> None:
         """The end of a pass: hand over what somebody listens to, and wake the other side if there is reason."""

@@ -99,15 +99,17 @@ def rehearse(
 
     Args:
         now: rules of the stream.
-        turns: what is remembered of it.
+        turns: what is remembered of it, by the engine of `manifest`.
         whole: whether that is all since it began.
         events: that were told of it in this run, in order.
         step: called between two looks.
 
     Raises:
         ConfigError: a label or value that cannot be.
-        Refused: nothing is remembered yet.
+        Refused: nothing is remembered yet; or it is of another engine, and rules mean its classes by number.
     """
+    if (now.labels, now.sizes) != (manifest.labels, manifest.geometry):
+        raise Refused(503, "another engine takes over; ask again")
     rule, meant = trial.rule(now), set(trial.meant(now))
     step()
     limited = _limited(replace(now, since=(*now.since, rule)).resolved, meant)

@@ -11,10 +11,13 @@ from glatd.daemon.loop import Loop
 from glatd.daemon.settings import Settings
 from glatd.daemon.web.asking import Refused
 from glatd.daemon.web.board import Board
+from glatd.engines.manifest import LabelEntry
 from glatd.messages import to_map
 
 PATIENCE_S = 2.0  # for the loop to answer between two passes; then the rules of last time have to do
 FIRST_S = 20.0  # for its first answer: engines warm up, and a page is opened on a box at full load too
+
+Labels = tuple[LabelEntry, ...]
 
 
 class State:
@@ -82,8 +85,12 @@ class State:
     async def _rules(self) -> dict[str, dict[str, Any] | None]:
         """Of every stream that there is, also of those that have ended; None for one of which no events are told."""
 
-        def ask() -> dict[str, Rules | None]:
-            return {name: track.decider.rules if track.decider else None for name, track in self._loop.tracks.items()}
+        def ask() -> dict[str, tuple[Labels, Rules | None]]:
+            # Of each its own classes: the board may not have heard of another engine yet, nor a stream that has ended.
+            return {
+                name: (track.announcer.manifest.labels, track.decider.rules if track.decider else None)
+                for name, track in self._loop.tracks.items()
+            }
 
         patience = FIRST_S if self._rules_then is None else PATIENCE_S
         try:
@@ -94,16 +101,15 @@ class State:
                 raise Refused(503, f"the loop does not answer within {patience:g} s; see the log") from None
             return self._rules_then
         self._board.forget_gone(found.keys())
-        self._rules_then = {name: rules and self._described(rules) for name, rules in found.items()}
+        self._rules_then = {name: rules and self._described(labels, rules) for name, (labels, rules) in found.items()}
         return self._rules_then
 
-    def _described(self, rules: Rules) -> dict[str, Any]:
+    def _described(self, labels: Labels, rules: Rules) -> dict[str, Any]:
         """Those of all classes under "*", and under its label those of a class that has others."""
         events = self._settings.events
         usual = {"on": events.on, "off": events.off, "publish": events.publish}
         described: dict[str, Any] = {"*": usual}
-        for index, label in enumerate(self._board.manifest.labels):
-            rule = rules.of[index]
+        for index, (label, rule) in enumerate(zip(labels, rules.of, strict=True)):
             own = {"on": rule.on, "off": rule.off, "publish": bool(rules.on[index] <= 1)}
             if own != usual:
                 described[label.name] = own

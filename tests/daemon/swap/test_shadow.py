@@ -1,13 +1,17 @@
 """An engine beside the live one: compared on the same windows, never in its way."""
 
 import re
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from glatd.daemon.assembly import Assembly
 from glatd.daemon.settings import Settings
-from glatd.daemon.shadow import Shadow
+from glatd.daemon.shadow import Shadow, is_new
+from glatd.daemon.tagging import Seen, step
+from glatd.daemon.track import Track
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
 from glatd.messages import Message, Tags
@@ -94,3 +98,52 @@ def test_while_the_live_engine_is_overloaded_everything_is_dropped(engines: Path
     shadow.offer(track, LOOK)
     assert (shadow.dropped, shadow.figures.windows) == (1, 0)
     shadow.close()
+
+
+def test_a_reload_takes_up_what_was_built_anew_or_refused(engines: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(engines / "tiny", tmp_path / "next"))
+    settings = Settings(engine=str(engines / "tiny"), shadow=str(folder), threads=1)
+    live = load_engine(engines / "tiny", 1).manifest
+
+    def begun() -> Shadow:
+        shadow = Shadow(settings, live, {}, lambda: False)
+        until(lambda: shadow.hash or shadow.refused, "loaded or refused")
+        shadow.close()
+        return shadow
+
+    assert is_new(settings, None) and not is_new(Settings(), None)
+    shadow = begun()
+    assert shadow.hash and not is_new(settings, shadow)
+    assert is_new(Settings(), shadow) and is_new(replace(settings, shadow=str(engines / "tiny")), shadow)
+    shutil.rmtree(folder)
+    assert is_new(settings, shadow)
+    shutil.copytree(engines / "damaged", folder)
+    refused = begun()
+    assert refused.refused and is_new(settings, refused)
+    shutil.rmtree(folder)
+    shutil.copytree(engines / "other", folder)
+    assert is_new(settings, shadow)
+
+
+def test_streams_that_are_gone_are_forgotten(engines: Path) -> None:
+    settings = Settings(engine=str(engines / "tiny"), shadow=str(engines / "other"), threads=1)
+    engine = load_engine(engines / "tiny", 1)
+    assembly = Assembly(settings, engine)
+    tracks = {name: assembly.track(File(name, noise(RATE)), None) for name in ("night", "gone")}
+    shadow = Shadow(settings, engine.manifest, tracks, lambda: False)
+    until(lambda: shadow.hash, "loaded")
+    for track in list(tracks.values()):
+        shadow.offer(track, looked(engine, track))
+    assert shadow._given.keys() == {"night", "gone"}
+    del tracks["gone"]
+    shadow.offer(tracks["night"], looked(engine, tracks["night"]))
+    assert shadow._given.keys() == {"night"}
+    shadow.close()
+
+
+def looked(engine: Engine, track: Track) -> Seen:
+    """The next look at a stream."""
+    stream = track.channel.stream
+    while not (seen := step(engine, [stream])):
+        stream.append(noise(stream.wanted()))
+    return seen[0]
