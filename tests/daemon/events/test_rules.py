@@ -30,6 +30,19 @@ def rules(engine: Engine, of: EventSettings, stream: str = "yard") -> Rules:
     return resolve(of, engine.manifest.labels, engine.sizes, HOP, stream)
 
 
+def test_streams_of_which_the_same_holds_share_their_rules(engine: Engine) -> None:
+    """They are most of what a stream takes beside its rings. What holds for one alone is its own."""
+    of = EventSettings(rule=(RuleSettings(("Dog",), streams=("yard*",), on=0.7),))
+    assert rules(engine, of, "yard-1") is rules(engine, of, "yard-2")
+    own, other = rules(engine, of, "yard-1"), rules(engine, of, "hall")
+    assert other is rules(engine, of, "porch") and other is not own
+    assert (own.of[class_index("Dog")].on, other.of[class_index("Dog")].on) == (0.7, 0.5)
+    wrong = EventSettings(rule=(RuleSettings(("Dog",), on=0.2),))
+    for stream in ("yard", "hall"):
+        with pytest.raises(ConfigError, match=f"Dog on stream {stream} has off = 0.3 above on = 0.2"):
+            rules(engine, wrong, stream)
+
+
 def test_without_rules_every_class_but_silence_is_told(engine: Engine) -> None:
     found = rules(engine, EventSettings())
     assert [engine.manifest.names[i] for i in (found.on > 1).nonzero()[0]] == ["Silence"]
