@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,11 @@ from glatd.trainer.judge import BATCH, judge
 from glatd.trainer.looker import Looker, Network, find_device
 from glatd.trainer.metrics import evaluate
 from glatd.trainer.progress import Progress
-from glatd.trainer.proof.plan import Run, heard, read_plan
+from glatd.trainer.proof.plan import MORE, OWN, PLACES, Run, heard, read_plan
 from glatd.trainer.proof.results import path_of, write_result
 from glatd.trainer.proof.scenes import CLASSES, TEST, made_of
 from glatd.trainer.weak.launch import make_fabric
 from glatd.trainer.weak.train import train_bundle
-
-# Where second looks go, keys of `judge`: as the network chooses, by the other rule, evenly, by chance, everywhere.
-PLACES = ("clip", "sounds", "classes", "even", "random", "all")
-MORE = "more"  # more random crops than the network chooses
-EACH = ("global", "clip/fused")  # ways whose figures are kept for each class
 
 
 def run_one(run: Run, scenes: Path, out: Path, random: int, device: str, progress: Progress) -> None:
@@ -63,10 +58,11 @@ def run_one(run: Run, scenes: Path, out: Path, random: int, device: str, progres
     vocabulary = read_classes(scenes / CLASSES)
     clips = open_clips([scenes / TEST], None, vocabulary)
     began = time.monotonic()
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Network(model, described.labels, find_device(device))
     # A network of more classes is judged by those that the scenes have.
     columns = [described.labels.index(name) for name in vocabulary.names]
-    scores = {way: values[:, columns] for way, values in look(looker, clips, random, progress).items()}
+    scores = {way: values[:, columns] for way, values in look(looker, clips, PLACES[run.row], random, progress).items()}
     truth = clips.labels.matrix()
     reports = {way: evaluate(truth, values) for way, values in scores.items()}
     front, spec = model.global_stream.frontend, model.spec
@@ -88,19 +84,24 @@ def run_one(run: Run, scenes: Path, out: Path, random: int, device: str, progres
         "classes": reports["global"].classes,
         "ways": {way: {"map": one.map, "mauc": one.mauc, "d_prime": one.d_prime} for way, one in reports.items()},
         "average_precision": {
-            way: {vocabulary.names[one]: value for one, value in reports[way].per_class.items()} for way in EACH
+            way: {vocabulary.names[one]: value for one, value in reports[way].per_class.items()}
+            for way in dict.fromkeys(("global", OWN[run.row]))
         },
     }
     write_result(path_of(out, run), result)
 
 
-def look(looker: Looker, clips: Clips, random: int, progress: Progress) -> Mapping[str, NDArray[Any]]:
+def look(
+    looker: Looker, clips: Clips, places: Collection[str], random: int, progress: Progress
+) -> Mapping[str, NDArray[Any]]:
     """Scores of all clips by way of looking, as of `judge`; their frames are computed once."""
     batches = [
         (frames, torch.zeros(len(frames), dtype=torch.int64))
         for frames in map(looker.frames, DataLoader(Windows(clips, looker.samples), BATCH))
     ]
-    scores = judge(looker, batches, places=PLACES, progress=lambda done: progress("judging", done, len(clips)))
+    scores = judge(looker, batches, places=places, progress=lambda done: progress("judging", done, len(clips)))
+    if MORE not in places:
+        return scores
     more = judge(looker, batches, random=random, places=["random"])
     return scores | {f"{MORE}/{what}": more[f"random/{what}"] for what in ("local", "fused")}
 

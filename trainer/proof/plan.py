@@ -19,7 +19,26 @@ VERSION = 1  # of what a result holds and of how it is come by
 # Rows of a table: what is trained. Each network is judged by every way of looking besides.
 ALONE, GLAT, LONG, SHARED, RANDOM, SOUNDS = "alone", "glat", "long", "shared", "random", "sounds"
 ROWS = (ALONE, GLAT, LONG, SHARED, RANDOM, SOUNDS)
+SWEEP, JUDGED = "sweep", "judged"
 STAGES = ((ALONE, GLAT, LONG), (SHARED, RANDOM), (SOUNDS,))
+
+
+# Where second looks go, keys of `judge`, with `MORE` for more random crops than a network chooses. To judge a row by
+# what no table asks of it would take as long as to train it.
+MORE = "more"
+EVERYWHERE = ("clip", "sounds", "even", "random", "all", MORE)
+PLACES = {
+    ALONE: ("all", MORE),
+    GLAT: EVERYWHERE,
+    LONG: ("all", MORE),
+    SHARED: ("clip",),
+    RANDOM: ("clip", "random"),
+    SOUNDS: ("clip", "classes"),
+    SWEEP: ("clip",),
+    JUDGED: EVERYWHERE,
+}
+# The way of looking that a row is trained for.
+OWN = {row: "global" if row in (ALONE, LONG) else "random/fused" if row == RANDOM else "clip/fused" for row in PLACES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +91,7 @@ class Run:
 
     name: str
     network: str  # name of its recipe
-    row: str  # of `ROWS`, "sweep", or "judged"
+    row: str  # a key of `PLACES`
     seed: int
     recipe: ClipRecipe | None
     bundle: Path | None = None
@@ -182,13 +201,13 @@ def _runs(file: PlanFile, recipes: tuple[ClipRecipe, ...], folder: Path) -> Iter
     """Bundles, then every network by the first seed, the figure, and the other seeds; what matters least at the end."""
     for name in file.bundles:
         bundle = (folder / name).resolve()
-        yield Run(f"{bundle.name}-judged", bundle.name, "judged", 0, None, bundle)
+        yield Run(f"{bundle.name}-judged", bundle.name, JUDGED, 0, None, bundle)
     first, others = file.seeds[:1], file.seeds[1:]
     yield from _trained(recipes, first, STAGES[0] + STAGES[1])
     yield from _sweep(file, recipes)
     yield from _trained(recipes, others, STAGES[0])
     yield from _trained(recipes, others, STAGES[1])
-    yield from _trained(recipes, file.seeds, STAGES[2])
+    yield from _trained(recipes, first, STAGES[2])
 
 
 def _trained(recipes: tuple[ClipRecipe, ...], seeds: tuple[int, ...], rows: tuple[str, ...]) -> Iterator[Run]:
@@ -213,7 +232,7 @@ def _sweep(file: PlanFile, recipes: tuple[ClipRecipe, ...]) -> Iterator[Run]:
         made = replace(at(recipe, front, setting), seed=spec.seed)
         if made == replace(recipe, seed=spec.seed) and spec.seed in file.seeds:
             continue  # a row has it
-        yield Run(f"{recipe.name}-{setting.name}-s{spec.seed}", recipe.name, "sweep", spec.seed, made)
+        yield Run(f"{recipe.name}-{setting.name}-s{spec.seed}", recipe.name, SWEEP, spec.seed, made)
 
 
 def _weights(bundle: Path | None) -> str:

@@ -13,7 +13,7 @@ from statistics import median
 
 from glatd.errors import DataError
 from glatd.trainer.progress import Progress
-from glatd.trainer.proof.plan import Plan, Run, read_plan
+from glatd.trainer.proof.plan import OWN, Plan, Run, read_plan
 from glatd.trainer.proof.results import Result, read_result, read_results
 from glatd.trainer.proof.scenes import make_scenes
 
@@ -122,10 +122,10 @@ class Crew:
                     self.progress.say(f"{run.name} failed: {self.failed[run.name]}")
                     continue
                 self.results[run.name] = result
-                one, both = (result["ways"][way]["map"] for way in ("global", "clip/fused"))
+                way = OWN[run.row]
                 self.progress.say(
-                    f"{len(self.results)} of {len(self.plan.runs)}: {run.name}, mAP {one:.4f} global, {both:.4f} fused"
-                    f"{self._left(pending, jobs)}"
+                    f"{len(self.results)} of {len(self.plan.runs)}: {run.name}, mAP {result['ways'][way]['map']:.4f} "
+                    f"({way}){self._left(pending, jobs)}"
                 )
 
     def _do(self, run: Run, lock: int) -> str:

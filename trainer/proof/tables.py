@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from glatd.trainer.proof.plan import ALONE, GLAT, LONG, RANDOM, SHARED, SOUNDS, Plan
+from glatd.trainer.proof.plan import ALONE, GLAT, JUDGED, LONG, RANDOM, SHARED, SOUNDS, SWEEP, Plan
 from glatd.trainer.proof.results import Result
 
 MISSING = "–"
@@ -58,9 +58,12 @@ class Results:
     def by_seed(self, network: str, row: str, way: str, figure: str = "map") -> dict[int, float]:
         """A figure of each seed that there is."""
         return {
-            result["seed"]: result["ways"][way][figure]
+            run.seed: result["ways"][way][figure]
             for run in self.plan.runs
-            if run.network == network and run.row == row and (result := self.found.get(run.name)) is not None
+            if run.network == network
+            and run.row == row
+            and (result := self.found.get(run.name)) is not None
+            and way in result["ways"]
         }
 
     def cell(self, network: str, row: str, way: str, figure: str = "map", digits: int = 3) -> str:
@@ -160,8 +163,8 @@ def choices(found: Results) -> list[str]:
         cells = [found.cell(network, GLAT, way) for way, _ in CHOICES]
         rows.append([title(network), *cells, found.cell(network, SOUNDS, "clip/fused")])
     for run in found.plan.runs:
-        if run.row == "judged" and run.name in found.found:
-            cells = [found.cell(run.network, "judged", way) for way, _ in CHOICES]
+        if run.row == JUDGED and run.name in found.found:
+            cells = [found.cell(run.network, JUDGED, way) for way, _ in CHOICES]
             rows.append([f"`{run.network}`, as it is", *cells, MISSING])
     return lines(header, rows, 1)
 
@@ -173,7 +176,7 @@ def sweep(found: Results) -> tuple[list[tuple[int, float]], list[tuple[float, fl
     own = (0, 0.0)
     for run in found.plan.runs:
         result = found.found.get(run.name)
-        if result is None or run.network != spec.recipe or run.seed != spec.seed or run.row not in ("sweep", GLAT):
+        if result is None or run.network != spec.recipe or run.seed != spec.seed or run.row not in (SWEEP, GLAT):
             continue
         place = result["crops"], round(result["crop_s"], 3)
         over[place] = result["ways"]["clip/fused"]["map"]
