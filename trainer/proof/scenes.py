@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class ProofScenes:
     test: int
     seed: int
     least: int  # clips of a kind of sound on either side; kinds with fewer are left out
-    mixing: SceneSpec  # never with silence at the start: clips have none
+    mixing: SceneSpec  # but never with silence at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def make_scenes(corpus: Path, spec: ProofScenes, out: Path, progress: Progress) 
             if read_head(path, halves.vocabulary).made_of != wanted:
                 raise DataError(f"{path} has scenes of another plan or corpus; choose another --out")
             continue
-        _render(path, clips, count, seed, spec.mixing, halves.vocabulary, wanted, progress)
+        _render(path, clips, count, seed, replace(spec.mixing, late_start=0.0), halves.vocabulary, wanted, progress)
     return wanted
 
 
