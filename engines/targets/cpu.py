@@ -6,7 +6,8 @@ folder, so the package is hidden from it.
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from glatd.engines.lanes import PerThread
 from glatd.engines.manifest import FEATURE, Manifest, Profile, Runtime
 from glatd.engines.targets.cpu_int8 import quantise
 from glatd.engines.targets.cpu_split import PIECES, split
+from glatd.engines.targets.later import Later
 from glatd.engines.targets.rows import check_inputs
 from glatd.engines.targets.target import Order
 from glatd.engines.trunks import Shapes
@@ -46,7 +48,9 @@ def the_core() -> Any:
     Where the CPU has AMX, a core gives the thread that first uses it a larger stack for signal handlers, and unmaps
     that with its last engine without telling the kernel: the next signal, a SIGTERM say, would be a segmentation fault.
     """
-    return runtime().Core()
+    core = runtime().Core()
+    core.set_property({"ENABLE_MMAP": False})  # a graph may be compiled when its files are others, or gone (`Later`)
+    return core
 
 
 def version() -> str:
@@ -148,11 +152,11 @@ class Cpu:
                     for piece, path in pieces.items()
                     if path.is_file()
                 }
-                load = functools.partial(compile_pieces, files, inputs, threads, imitated, lanes)
+                make = read_pieces(files, inputs, threads, imitated, lanes)
             else:  # in float32; and in engines of earlier versions, which are whole at every precision
                 whole = precision if name in ("global", "local") else "float32"
-                load = functools.partial(compile_graph, folder / f"{name}.xml", inputs, whole, threads, lanes, imitated)
-            graphs[name] = later(load) if name in standing else load()
+                make = read_graph(folder / f"{name}.xml", inputs, whole, threads, lanes, imitated)
+            graphs[name] = Later(make) if name in standing else make()
         return graphs
 
     def most_windows(self, manifest: Manifest) -> int:
@@ -162,12 +166,6 @@ class Cpu:
 
 
 TARGET = Cpu()
-
-
-def later(load: Callable[[], Graph]) -> Graph:
-    """A graph that is loaded when it is first run."""
-    loaded = functools.cache(load)
-    return lambda *inputs: loaded()(*inputs)
 
 
 def holds_float16(model: Any) -> bool:
@@ -188,15 +186,15 @@ def save(model: Any, path: Path) -> None:
     runtime().save_model(model, path, compress_to_fp16=holds_float16(model))
 
 
-def compile_graph(
-    path: Path,
-    shapes: Sequence[tuple[int, ...]],
-    precision: str,
-    threads: int,
-    lanes: int = 1,
-    imitated: bool = False,
-) -> Graph:
-    """Load a graph and compile it for this CPU.
+def compile_graph(path: Path, shapes: Sequence[tuple[int, ...]], precision: str, threads: int) -> Graph:
+    """Load a graph and compile it for this CPU; see `read_graph`."""
+    return read_graph(path, tuple(shapes), precision, threads)()
+
+
+def read_graph(
+    path: Path, shapes: Shapes, precision: str, threads: int, lanes: int = 1, imitated: bool = False
+) -> Callable[[], Graph]:
+    """Load a graph; what is given compiles it for this CPU, whatever has become of its files.
 
     Args:
         path: .xml of an intermediate representation (its .bin beside it), or .onnx.
@@ -207,76 +205,98 @@ def compile_graph(
         imitated: see `precision_hint`.
 
     Returns:
-        A function from float32 arrays [B, *shape] to the graph's outputs. It copies its outputs. Rows run one by one:
-        together they take as long, and of a graph of fixed sizes OpenVINO makes a faster one (a sixth less, for MN's
-        window), and one alone: of an open batch it keeps what it made for each size that it has met.
+        What makes a function from float32 arrays [B, *shape] to the graph's outputs. It copies its outputs. Rows run
+        one by one: together they take as long, and of a graph of fixed sizes OpenVINO makes a faster one (a sixth less,
+        for MN's window), and one alone: of an open batch it keeps what it made for each size that it has met.
     """
     ov = runtime()
-    try:
-        core = the_core()
-        model = core.read_model(path)
+    with told(path):
+        model = the_core().read_model(path)
         if len(model.inputs) != len(shapes):
             raise EngineError(f"{path} has {len(model.inputs)} inputs, not {len(shapes)}; build the engine again")
         for port, shape in zip(model.inputs, shapes, strict=True):
             if not port.partial_shape.compatible(ov.PartialShape([-1, *shape])):
                 raise EngineError(f"{path} takes {port.partial_shape}, not {list(shape)} a row; build the engine again")
         model.reshape({port: ov.PartialShape([1, *shape]) for port, shape in zip(model.inputs, shapes, strict=True)})
-        compiled = core.compile_model(model, "CPU", settings(precision_hint(core, precision, imitated), threads, lanes))
-    except RuntimeError as error:
-        raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
-    requests = PerThread(compiled.create_infer_request)
 
-    def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
-        check_inputs(path.name, inputs, shapes)
-        request, given = requests.get(), [np.ascontiguousarray(array) for array in inputs]
-        rows: list[list[NDArray[np.generic]]] = []
-        for row in range(len(given[0])):
-            request.infer([array[row : row + 1] for array in given], share_inputs=True)
-            rows.append([request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs))])
-        return tuple(rows[0]) if len(rows) == 1 else tuple(map(np.concatenate, zip(*rows, strict=True)))
+    def make() -> Graph:
+        compiled = compiled_for(path, model, precision, threads, lanes, imitated)
+        requests = PerThread(compiled.create_infer_request)
 
-    return run
+        def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
+            check_inputs(path.name, inputs, shapes)
+            request, given = requests.get(), [np.ascontiguousarray(array) for array in inputs]
+            rows: list[list[NDArray[np.generic]]] = []
+            for row in range(len(given[0])):
+                request.infer([array[row : row + 1] for array in given], share_inputs=True)
+                rows.append([request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs))])
+            return tuple(rows[0]) if len(rows) == 1 else tuple(map(np.concatenate, zip(*rows, strict=True)))
+
+        return run
+
+    return make
 
 
-def compile_pieces(files: Mapping[Path, str], shapes: Shapes, threads: int, imitated: bool, lanes: int = 1) -> Graph:
+def read_pieces(
+    files: Mapping[Path, str], shapes: Shapes, threads: int, imitated: bool, lanes: int = 1
+) -> Callable[[], Graph]:
     """A graph in pieces (cpu_split.py), one behind the other.
 
     Args:
         files: of the pieces in the order of running, with the precision of each.
-        shapes, lanes: as of `compile_graph`.
+        shapes, lanes: as of `read_graph`, and so is what is given.
         imitated: see `precision_hint`.
     """
     ov = runtime()
-    pieces: list[tuple[PerThread[Any], list[str], list[str]]] = []
+    read: list[tuple[Path, Any, str, list[str], list[str]]] = []
     for path, precision in files.items():
-        try:
-            core = the_core()
-            model = core.read_model(path)
+        with told(path):
+            model = the_core().read_model(path)
             inputs, outputs = ([str(port.any_name) for port in ports] for ports in (model.inputs, model.outputs))
             for port, name in zip(model.inputs, inputs, strict=True):
                 wanted = ov.PartialShape([-1, *shapes[int(name)]]) if name.isdecimal() else port.partial_shape
                 if port.partial_shape != wanted:
                     raise EngineError(f"{path} takes {port.partial_shape}, not {wanted}; build the engine again")
-            hint = precision_hint(core, precision, imitated)
-            compiled = core.compile_model(model, "CPU", settings(hint, threads, lanes))
-        except (RuntimeError, IndexError) as error:
-            raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
-        pieces.append((PerThread(compiled.create_infer_request), inputs, outputs))
+        read.append((path, model, precision, inputs, outputs))
     name = next(iter(files)).name
 
-    def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
-        check_inputs(name, inputs, shapes)
-        values: dict[str, NDArray[np.generic]] = {
-            str(number): np.ascontiguousarray(array) for number, array in enumerate(inputs)
-        }
-        for requests, wanted, given in pieces:
-            request = requests.get()
-            request.infer({key: values[key] for key in wanted}, share_inputs=True)
-            out = [request.get_output_tensor(i).data for i in range(len(given))]
-            values |= zip(given, out, strict=True)
-        return tuple(array.copy() for array in out)
+    def make() -> Graph:
+        pieces = []
+        for path, model, precision, wanted, given in read:
+            compiled = compiled_for(path, model, precision, threads, lanes, imitated)
+            pieces.append((PerThread[Any](compiled.create_infer_request), wanted, given))
 
-    return run
+        def run(*inputs: NDArray[np.float32]) -> tuple[NDArray[np.generic], ...]:
+            check_inputs(name, inputs, shapes)
+            values: dict[str, NDArray[np.generic]] = {
+                str(number): np.ascontiguousarray(array) for number, array in enumerate(inputs)
+            }
+            for requests, wanted, given in pieces:
+                request = requests.get()
+                request.infer({key: values[key] for key in wanted}, share_inputs=True)
+                out = [request.get_output_tensor(i).data for i in range(len(given))]
+                values |= zip(given, out, strict=True)
+            return tuple(array.copy() for array in out)
+
+        return run
+
+    return make
+
+
+def compiled_for(path: Path, model: Any, precision: str, threads: int, lanes: int, imitated: bool) -> Any:
+    """A model for this CPU; its file is named in errors only."""
+    core = the_core()
+    with told(path):
+        return core.compile_model(model, "CPU", settings(precision_hint(core, precision, imitated), threads, lanes))
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What OpenVINO raises, as an error that names the file."""
+    try:
+        yield
+    except (RuntimeError, IndexError) as error:
+        raise EngineError(f"cannot load {path}: {str(error).splitlines()[0]}; build the engine again") from error
 
 
 def settings(hint: str, threads: int, lanes: int = 1) -> dict[str, Any]:
