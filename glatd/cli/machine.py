@@ -28,6 +28,7 @@ def devices() -> int:
 def check(config: Path) -> int:
     """Check a configuration without listening: its keys, sources, engine, hop, and where it writes."""
     from glatd.daemon.assembly import check_guarded, make_engine, make_sources
+    from glatd.daemon.candidate import read_beside
     from glatd.daemon.places import places
     from glatd.daemon.settings import read_settings
 
@@ -36,6 +37,7 @@ def check(config: Path) -> int:
     check_guarded(settings, sources)
     written = list(places(settings))
     manifest = make_engine(settings).manifest
+    shadow = read_beside(Path(settings.shadow), manifest) if settings.shadow else None
     click.echo(f"node     {settings.node_name}")
     click.echo(f"publish  {settings.publish or 'nothing'}")
     click.echo(f"control  {settings.control or 'off'}")
@@ -44,6 +46,8 @@ def check(config: Path) -> int:
     click.echo(
         f"engine   {manifest.model} for {manifest.runtime.target}, {manifest.runtime.precision}, {manifest.hash}"
     )
+    if shadow is not None:
+        click.echo(f"shadow   {shadow.model} for {shadow.runtime.target}, {shadow.runtime.precision}, {shadow.hash}")
     click.echo(f"hop      {settings.hop:g} s, {settings.crops if settings.local == 'top-k' else 'all'} crops")
     for name, text in written:
         click.echo(f"{name:<8} {text}")

@@ -35,12 +35,7 @@ class Candidate:
             EngineError: it cannot be loaded, is of another rate, does not answer as it should, or is too large.
             ConfigError: the settings ask for what it cannot do.
         """
-        manifest = read_manifest(folder)
-        if manifest.geometry.rate != running.geometry.rate:
-            raise EngineError(
-                f"{folder} wants {manifest.geometry.rate} Hz, and the streams are resampled to "
-                f"{running.geometry.rate} Hz; start glatd again with it"
-            )
+        manifest = read_beside(folder, running)
         check_room(manifest)
         certificate = read_certificate(folder, manifest)
         if certificate is not None and (faults := certificate.faults()):
@@ -56,3 +51,18 @@ class Candidate:
                 f"{max(verdict.global_, verdict.fused):.3g}, and {verdict.tolerance:g} is allowed; build it again"
             )
         return cls(engine, settings, silence(engine))
+
+
+def read_beside(folder: Path, running: Manifest) -> Manifest:
+    """The manifest of an engine that is to take over from another one, or to look beside it.
+
+    Raises:
+        EngineError: there is none, or it is of another rate.
+    """
+    manifest = read_manifest(folder)
+    if manifest.geometry.rate != running.geometry.rate:
+        raise EngineError(
+            f"{folder} wants {manifest.geometry.rate} Hz, and the streams are resampled to "
+            f"{running.geometry.rate} Hz; start glatd again with it"
+        )
+    return manifest

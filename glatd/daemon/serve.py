@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("glatd")
 
 
-class Looking(Protocol):
+class Teller(Protocol):
     """What has something to do at the end of a pass, if anything has changed."""
 
     def look(self) -> None:
@@ -150,10 +150,9 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
             publisher.packed = journal.packed
         clips = closing_down.enter_context(closing(make_clips(settings))) if settings.clips.folder else None
         engine = make_engine(settings, settings.lanes)
-        doing = f"{engine.manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
-        told = (publisher, sink, StatusLog(doing), tells_systemd(notifier))
-        sinks: list[Sink] = [part for part in told if part is not None]
         assembly = Assembly(settings, engine, access=access)
+        told = (publisher, sink, StatusLog(lambda: doing(assembly)), tells_systemd(notifier))
+        sinks: list[Sink] = [part for part in told if part is not None]
         assembly.journal, assembly.clips = journal, clips
         if settings.record:
             assembly.recorder = recorder = make_recorder(assembly, sources)
@@ -168,7 +167,7 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
 
         loop = assembly.loop(tracks, sinks, live=True, every_pass=every_pass)
         troubled = (journal,) if clips is None else (journal, clips)
-        tellers: list[Looking] = [
+        tellers: list[Teller] = [
             TroubleTeller(part, lambda: loop.tell(assembly.node_status(loop))) for part in troubled
         ]
         loop.stays = bool(settings.control)
@@ -193,15 +192,23 @@ def run(settings: Settings, sink: Sink | None, read: Callable[[], Settings] | No
         notifier.ready()
         for event in journal.end_unfinished():
             loop.tell(event)
+        lost: EngineError | None = None
         try:
             loop.run()
         except EngineError as error:  # a GPU that was lost: the readers of its messages hear of it as well
-            assembly.refuse(str(error))
+            log.error("%s", error)
+            lost, assembly.refused = error, str(error)
             loop.tell(assembly.node_status(loop))
-            raise
         notifier.stopping()
     errors = [track.worker.error for track in loop.tracks.values() if track.worker.error is not None]
-    leave(loop, errors[0].exit_code if errors and len(errors) == len(loop.tracks) else 0)
+    failed = lost or (errors[0] if errors and len(errors) == len(loop.tracks) else None)
+    leave(loop, failed.exit_code if failed is not None else 0)
+
+
+def doing(assembly: Assembly) -> str:
+    """What is done with a source that is live, by the engine that runs now."""
+    settings, manifest = assembly.settings, assembly.engine.manifest
+    return f"{manifest.model} every {settings.hop:g} s, published on {settings.publish or 'nothing'}"
 
 
 def tells_systemd(notifier: Notifier) -> Sink:
@@ -221,10 +228,10 @@ class StatusLog:
     """A sink: sources that come, end or fail are worth a line in the log; that they go on is not.
 
     Args:
-        doing: what is done with a source that is live.
+        doing: says what is done with a source that is live.
     """
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, doing: Callable[[], str]) -> None:
         self._doing = doing
         self._states: dict[str, str] = {}
         self._policy = 0
@@ -239,7 +246,7 @@ class StatusLog:
         before, self._states[message.stream] = self._states.get(message.stream), message.state
         about = {"stream": message.stream}  # for a log in JSON
         if message.state == "live" and (before != "live" or message.reason):
-            log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing, extra=about)
+            log.info("%s live: %s; %s", message.stream, message.uri, message.reason or self._doing(), extra=about)
         elif message.state in ("silent", "stalled", "reconnecting", "muted"):
             if before != message.state or message.reason:
                 log.warning("%s %s: %s", message.stream, message.state, message.reason or message.uri, extra=about)

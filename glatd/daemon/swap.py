@@ -266,9 +266,10 @@ class Swapper:
 
 
 def has_same_frames(one: Manifest, other: Manifest) -> bool:
-    """Whether two engines have one front end and one window, so that the frames of either are those of the other."""
+    """Whether two engines have one front end and one window, so that the frames of either are those of the other; how
+    many of them are kept is the stream's affair."""
     sizes, others = one.geometry, other.geometry
-    keys = ("rate", "hop", "left", "right", "mels", "block", "window", "lookback")
+    keys = ("rate", "hop", "left", "right", "mels", "block", "window")
     if any(getattr(sizes, key) != getattr(others, key) for key in keys):
         return False
     files, theirs = ({file for file in each.files if file.name.startswith("frontend.")} for each in (one, other))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from glatd.daemon.assembly import check_engine
+from glatd.daemon.candidate import read_beside
 from glatd.daemon.doctor.auto import chosen
 from glatd.daemon.doctor.finding import Finding, error, failure, ok, warning
 from glatd.daemon.planner.attempt import cost
@@ -17,6 +18,7 @@ from glatd.daemon.tagging import first_runs
 from glatd.engines.choose import choose, folders_of
 from glatd.engines.engine import Engine
 from glatd.engines.load import load_engine
+from glatd.engines.manifest import Manifest
 from glatd.engines.verify import judge
 from glatd.errors import GlatdError
 
@@ -49,6 +51,8 @@ def engine(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield ok(name, f"{what}, verified")
+    if settings.shadow:
+        yield shadow(Path(settings.shadow), manifest)
     yield _speed(loaded, settings)
 
 
@@ -68,3 +72,13 @@ def _speed(loaded: Engine, settings: Settings) -> Finding:
             "Speed", f"{text}; {streams} are too many", f"`glatd bench --streams {streams}` tries what to set"
         )
     return ok("Speed", f"{text}; `glatd bench` tries it")
+
+
+def shadow(folder: Path, running: Manifest) -> Finding:
+    """Whether the engine that is to be compared can look beside the one that runs; a daemon loads it."""
+    try:
+        found = read_beside(folder, running)
+    except GlatdError as raised:
+        return failure("Shadow", raised)
+    runtime = found.runtime
+    return ok("Shadow", f"{found.model} for {runtime.target} in {runtime.precision}")

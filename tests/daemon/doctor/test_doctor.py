@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from glatd.daemon.security import keyring
 from glatd.daemon.security.access import make_access
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.uri import parse_source
-from glatd.errors import ConfigError, SourceError
+from glatd.engines.load import default_engine
+from glatd.engines.manifest import read_manifest
+from glatd.errors import ConfigError, EngineError, SourceError
 from tests.daemon.pcm_server import RATE, sending
 from tests.daemon.processes import free_endpoint, glatd
 from tests.daemon.sounds import noise, write_wav
@@ -286,6 +289,18 @@ def test_engines_that_are_not_there_or_do_not_fit(tmp_path: Path) -> None:
     engine, speed = model.engine(Settings(source=sources))
     assert (engine.mark, speed.mark) == ("ok", "warning") and "5000 are too many" in speed.text
     assert "glatd bench --streams 5000" in speed.mend
+
+
+def test_a_shadow_that_cannot_be_is_found_before_the_daemon_runs(tmp_path: Path) -> None:
+    manifest = read_manifest(default_engine())
+    assert model.shadow(default_engine(), manifest).mark == "ok"
+    other = replace(manifest, geometry=replace(manifest.geometry, rate=16_000))
+    assert "wants 32000 Hz" in model.shadow(default_engine(), other).text
+    assert model.shadow(tmp_path, manifest).mark == "error"
+    config = tmp_path / "glatd.toml"
+    config.write_text(f'shadow = "{tmp_path}"\n[[source]]\nuri = "mic:"\n', encoding="utf-8")
+    done = glatd("check", config)
+    assert done.returncode == EngineError.exit_code and "is no engine" in done.stderr
 
 
 def test_ffmpeg_is_asked_for_where_a_source_needs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from glatd.daemon.assembly import Assembly
 from glatd.daemon.loop import Loop
 from glatd.daemon.manage import Manager
+from glatd.daemon.serve import doing
 from glatd.daemon.settings import Settings, SourceSettings
 from glatd.daemon.sources.base import Source
 from glatd.engines.choose import load_best
@@ -121,6 +122,13 @@ def test_auto_walks_on_to_the_best_that_loads(engines: Path, folder: Path, caplo
         assert one.swap(str(engines / "other")) and one.runs == hash_of(engines / "other")
         one.reload()  # the file wins
         assert one.runs == hash_of(engines / "tiny") and one.told == (3, 0, "")
+
+
+def test_the_log_names_the_engine_that_runs_now(engines: Path) -> None:
+    with daemon(Settings(engine=str(engines / "tiny"))) as one:
+        assert doing(one.assembly).startswith("tiny every 0.96 s")
+        one.swap(str(engines / "other"))
+        assert doing(one.assembly).startswith("other every 0.96 s")
 
 
 def test_all_that_could_not_be_done_is_told(engines: Path, caplog: pytest.LogCaptureFixture) -> None:
