@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from glatd.errors import DataError
 from glatd.trainer.data.clips import Clips
 from glatd.trainer.data.examples import alone
+from glatd.trainer.data.loading import Safe, joined, raising
 from glatd.trainer.judge import BATCH, Batch, judge
 from glatd.trainer.looker import Looker
 from glatd.trainer.metrics import Report, d_prime, evaluate, precision_at
@@ -51,8 +52,10 @@ class Windows(Dataset[Tensor]):
 
 def batches(looker: Looker, clips: Clips, workers: int, batch: int = BATCH) -> Iterator[Batch]:
     """Frames of all clips in order, none of them silent at its start."""
-    windows = Windows(clips, looker.samples)
-    for samples in DataLoader(windows, batch, num_workers=workers, worker_init_fn=alone if workers else None):
+    windows = Safe(Windows(clips, looker.samples))
+    start = alone if workers else None
+    read: DataLoader[Tensor] = DataLoader(windows, batch, num_workers=workers, collate_fn=joined, worker_init_fn=start)
+    for samples in raising(read):
         yield looker.frames(samples), torch.zeros(len(samples), dtype=torch.int64)
 
 

@@ -12,7 +12,7 @@ LINE_SECONDS = 5.0
 
 
 class Progress:
-    """On stderr: what is being done, how far it is."""
+    """On stderr: what is being done, how far it is. As a context it leaves the terminal as it was, whatever happens."""
 
     def __init__(self) -> None:
         self._told = 0.0
@@ -46,8 +46,19 @@ class Progress:
             self._what = kind
         self._bars.update(self._bars.task_ids[-1], completed=done, total=total, description=what)
         if done == total:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the terminal; a bar that stands there stays as it is."""
+        if self._bars is not None:
             self._bars.stop()
             self._bars, self._what = None, ""
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def say(self, text: str) -> None:
         """A line, above a bar."""

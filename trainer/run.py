@@ -30,11 +30,11 @@ def run(recipe_path: Path, init: Path, data: Path, out: Path, work: Path, thread
     if threads:
         torch.set_num_threads(threads)
     recipe = read_recipe(recipe_path)
-    progress = Progress()
     teacher = base_model(recipe, init)
     work.mkdir(parents=True, exist_ok=True)
     model = Glat(base_model(recipe, init), recipe.glat)
-    fit(recipe, model, teacher, training_data(recipe, data, teacher, work, progress), work, progress.step)
+    with Progress() as progress:
+        fit(recipe, model, teacher, training_data(recipe, data, teacher, work, progress), work, progress.step)
     blend(model, Glat(teacher, recipe.glat), recipe.blend)
     provenance = {
         "recipe": recipe.name,
@@ -51,6 +51,7 @@ def judge_bundle(bundle: Path, recipe_path: Path, init: Path, data: Path, work: 
     recipe = read_recipe(recipe_path)
     model, described = read_bundle(bundle)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    exam = examine(model, base_model(recipe, init), recipe, data, work, Progress())
+    with Progress() as progress:
+        exam = examine(model, base_model(recipe, init), recipe, data, work, progress)
     write_card(bundle, recipe, recipe_path, described, exam)
     print((bundle / "CARD.md").read_text(encoding="utf-8"))

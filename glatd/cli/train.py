@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from glatd.cli.options import PATH
 from glatd.errors import ConfigError, DataError
@@ -52,13 +53,14 @@ def fit(
     if not recipes.is_clip_recipe(recipe):
         if init is None:
             raise ConfigError(f"{recipe} mixes scenes: --init names the checkpoint of the base model")
-        if seed is not None:
-            raise ConfigError(f"{recipe} mixes scenes: its seed stands in it")
+        refuse_given(f"{recipe} mixes scenes, by the seed that stands in it", "seed", "workers", "device")
         trainer("run").run(recipe, init, data, out, work, threads)
         return 0
     training = trainer("weak.train")
     training.threads(threads)
-    found = training.fit_clips(recipes.read_clip_recipe(recipe, seed), data, out, work, init, workers, device)
+    asked = recipes.read_clip_recipe(recipe, seed)
+    with progressing() as progress:
+        found = training.fit_clips(asked, data, out, work, init, workers, device, progress)
     if found is not None:  # of torchrun's processes only the first one tells
         for line in trainer("evaluation").table(found):
             click.echo(line)
@@ -97,9 +99,10 @@ def sweep(
         raise ConfigError(
             f"--crops {crops} and --seconds {seconds} must be numbers with commas between them"
         ) from error
-    module, progress = trainer("weak.sweep"), trainer("progress").Progress()
+    module = trainer("weak.sweep")
     asked = trainer("weak.recipe").read_clip_recipe(recipe, seed)
-    found = module.sweep(asked, data, out, trained, numbers, lengths, workers, device, progress)
+    with progressing() as progress:
+        found = module.sweep(asked, data, out, trained, numbers, lengths, workers, device, progress)
     way = f"{asked.glat.grid}/fused"
     for values in found.values():
         click.echo(f"{values['crops']:.0f} crops of {values['seconds']:g} s: mAP {values[way]:.4f}")
@@ -122,7 +125,8 @@ def proof(plan: Path, data: Path, out: Path, jobs: int, device: str, page: Path 
     """
     read, runner = trainer("proof.plan").read_plan(plan), trainer("proof.runner")
     try:
-        runner.prove(plan, data, out, jobs, device, trainer("progress").Progress())
+        with progressing() as progress:
+            runner.prove(plan, data, out, jobs, device, progress)
     finally:  # also of a part
         if page is not None and (made_of := trainer("proof.scenes").made_of(out / runner.SCENES)):
             found = trainer("proof.results").read_results(read, out, made_of)
@@ -166,21 +170,25 @@ def evaluate(
     if recipe is not None:
         if init is None or work is None:
             raise ConfigError("--recipe needs --init, the base model's checkpoint, and --work, a folder for scenes")
+        refuse_given(
+            "--recipe judges scenes by their own measure",
+            *("audio", "engine", "random", "choose", "report", "device", "workers"),
+        )
         trainer("run").judge_bundle(bundle, recipe, init, data, work)
         return 0
+    refuse_given("without --recipe no scenes are mixed", "init", "work")
     evaluation, looking, clips = (trainer(name) for name in ("evaluation", "looker", "data.clips"))
     if engine:
-        if choose is not None:
-            raise ConfigError("--choose: how an engine chooses crops is compiled into it; name the weights bundle")
+        refuse_given("where an engine runs and how it chooses crops is compiled into it", "device", "choose")
         looker = looking.compiled(bundle)
     else:
         model, described = trainer("bundle").read_bundle(bundle)
         looker = looking.Network(model, described.labels, looking.find_device(device), choose)
     given = clips.open_clips([data], audio, trainer("data.vocabulary").own_vocabulary(looker.labels))
-    progress = trainer("progress").Progress()
-    found = evaluation.evaluate_clips(
-        looker, given, random, workers, progress=lambda done: progress("judging", done, len(given))
-    )
+    with progressing() as progress:
+        found = evaluation.evaluate_clips(
+            looker, given, random, workers, progress=lambda done: progress("judging", done, len(given))
+        )
     if report is not None:
         evaluation.write_json(report, found)
     for line in evaluation.table(found):
@@ -212,7 +220,9 @@ def finetune(folder: Path, out: Path, base: Path | None) -> int:
     """
     started = time.monotonic()
     module = trainer("finetune")
-    trials = module.finetune(folder, base or default_bundle(), out, trainer("progress").Progress())
+    base = base or default_bundle()
+    with progressing() as progress:
+        trials = module.finetune(folder, base, out, progress)
     for line in module.table(trials):
         click.echo(line)
     click.echo(f"\n{out / module.ENGINE} is ready after {time.monotonic() - started:.0f} s; listen with it:")
@@ -242,8 +252,8 @@ def pack(
     listing, packing, vocabulary = (trainer(f"data.{name}") for name in ("listing", "packing", "vocabulary"))
     known = vocabulary.read_classes(classes) if classes else vocabulary.audioset_vocabulary()
     listed = listing.read_listing(table, audio, known)
-    progress = trainer("progress").Progress()
-    done = packing.pack(listed, out, table.stem, known, jobs or os.cpu_count() or 1, progress, seconds, per_file)
+    with progressing() as progress:
+        done = packing.pack(listed, out, table.stem, known, jobs or os.cpu_count() or 1, progress, seconds, per_file)
     click.echo(f"{out}: {done.clips:,} clips in {done.files:,} packs, {done.kept:,} of which stood there already")
     if done.broken:
         click.echo(f"{len(done.broken):,} clips left out: {out / packing.BROKEN} says which, and why")
@@ -258,9 +268,9 @@ def pack(
 @click.option("--data", type=PATH, required=True, help="Folder with corpus.csv and clips/.")
 def contrast(bundle: Path, recipe: Path, data: Path) -> int:
     """Give BUNDLE what new sounds are told from (contrast.npz), out of labelled clips."""
-    made = trainer("contrast").make_contrast(
-        bundle, trainer("recipe").read_recipe(recipe), data, trainer("progress").Progress()
-    )
+    asked = trainer("recipe").read_recipe(recipe)
+    with progressing() as progress:
+        made = trainer("contrast").make_contrast(bundle, asked, data, progress)
     click.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -275,21 +285,47 @@ def export(bundle: Path, grid: str, data: Path | None) -> int:
     With --data also what the network says of labelled clips and scenes: an engine that is built is held against it,
     and int8 takes its ranges from it.
     """
-    sizes = trainer("export").export(bundle, grid, data, trainer("progress").Progress())
+    with progressing() as progress:
+        sizes = trainer("export").export(bundle, grid, data, progress)
     click.echo(f"{bundle}: frontend, global, local; grid {sizes.grid}, {sizes.crops} crops")
     return 0
 
 
 def default_bundle() -> Path:
-    """The bundle of the model that comes along.
+    """The bundle of the model that comes along: of the checkout that runs, or of one that is the working directory.
 
     Raises:
         ConfigError: it is not there: an installed wheel has the engine alone.
     """
-    folder = Path(__file__).resolve().parents[2] / "models" / "glat-mn04"
-    if not folder.is_dir():
-        raise ConfigError("the default model's weights come with the source, not with the wheel; name a --bundle")
-    return folder
+    for checkout in (Path(__file__).resolve().parents[2], Path.cwd()):
+        folder = checkout / "models" / "glat-mn04"
+        if (checkout / "pyproject.toml").is_file() and folder.is_dir():
+            return folder
+    raise ConfigError(
+        "the default model's weights come with the source, not with the wheel; go into a checkout, or name a --bundle"
+    )
+
+
+def refuse_given(why: str, *names: str) -> None:
+    """See that options were not given where they would be ignored.
+
+    Args:
+        why: they would be.
+        names: of the command's parameters.
+
+    Raises:
+        ConfigError: one was.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name
+        if name in names and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ConfigError(f"{why}: {parameter.opts[0]} has no meaning there; leave it out")
+
+
+def progressing() -> Any:
+    """A bar or lines on stderr; a context, which leaves the terminal as it was."""
+    return trainer("progress").Progress()
 
 
 def trainer(module: str) -> Any:

@@ -24,7 +24,7 @@ def convolution(channels: int, out: int, kernel: int) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut.
+    """Two 3x3 convolutions beside a shortcut, which loses the frames that convolutions open on the left lose (`trunk`).
 
     Args:
         halves: whether time and frequency are halved, by average pooling in front of both ways.
@@ -47,7 +47,8 @@ class BasicBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         x = F.avg_pool2d(x, 2) if self.halves else x
         x = self.dropout(torch.relu(self.bn1(self.conv1(x))))
-        return torch.relu(self.bn2(self.conv2(x)) + shortcut)
+        x = self.bn2(self.conv2(x))
+        return torch.relu(x + shortcut[:, :, shortcut.shape[2] - x.shape[2] :])
 
 
 class ResNet(nn.Module):

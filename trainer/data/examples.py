@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from glatd.trainer.data.augment import AugmentSpec, gained, over_background, stripes
 from glatd.trainer.data.clips import Clips
 from glatd.trainer.data.draws import Draws
+from glatd.trainer.data.loading import Safe, joined, raising
 from glatd.trainer.data.pack import fitted
 from glatd.trainer.scenes import HEARD, MARGIN, SCENE, Event, Pool, SceneSpec, mix
 
@@ -132,16 +133,22 @@ class Shares:
             part += 1
 
 
-def loader(examples: Examples, shares: Shares, workers: int, pinned: bool) -> DataLoader[Example]:
-    """Batches of the endless list, read by `workers` processes (0: by this one)."""
-    return DataLoader(
-        examples,
+def loader(examples: Examples, shares: Shares, workers: int, pinned: bool) -> Iterator[Example]:
+    """Batches of the endless list, read by `workers` processes (0: by this one).
+
+    Raises:
+        DataError: while it goes, of a clip that cannot be read.
+    """
+    batches: DataLoader[Example] = DataLoader(
+        Safe(examples),
         batch_sampler=shares,  # it has no length either
+        collate_fn=joined,
         num_workers=workers,
         pin_memory=pinned,
         persistent_workers=workers > 0,
         worker_init_fn=alone if workers else None,
     )
+    return raising(batches)
 
 
 def alone(_: int) -> None:

@@ -58,7 +58,7 @@ class PackWriter:
         for name, (row, kind) in sizes.items():
             chunks = (1, *row) if name == "waveform" else (min(most, 256), *row)
             self._file.create_dataset(name, (most, *row), kind, maxshape=(most, *row), chunks=chunks)
-        if vocabulary is not audioset_vocabulary():
+        if vocabulary.names != audioset_vocabulary().names:  # a worker has a copy of it
             self._file.create_dataset("classes", data=list(vocabulary.names), dtype=h5py.string_dtype())
 
     def add(self, name: str, samples: NDArray[np.float32], labels: Sequence[int]) -> None:

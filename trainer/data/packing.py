@@ -25,6 +25,7 @@ from glatd.trainer.data.vocabulary import Vocabulary
 PER_FILE = 2000  # clips: 1.3 GB at 10 s
 SECONDS = 10.0  # of a clip
 BROKEN = "broken.csv"
+ABSENT = "no such file"  # the beginning of a reason
 TICK_S = 1.0
 Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
 
@@ -96,7 +97,7 @@ def pack(
 
 
 def is_whole(part: Part) -> bool:
-    """Whether the pack of this part stands there.
+    """Whether the pack of this part stands there, and no file that it lacked has come since.
 
     Raises:
         DataError: one of something else does.
@@ -106,7 +107,8 @@ def is_whole(part: Part) -> bool:
     head: PackHead = read_head(part.path, part.vocabulary)
     if head.made_of != part.made_of:
         raise DataError(f"{part.path} is of another list, or of clips of another length; choose another --out")
-    return True
+    lacked = {name for name, reason in head.broken if reason.startswith(ABSENT)}
+    return not any(one.name in lacked and one.path is not None for one in part.listed)
 
 
 def run_parts(parts: Sequence[Part], jobs: int, tell: Callable[[int], None]) -> None:
@@ -152,7 +154,7 @@ def write_part(part: Part) -> None:
         writer = PackWriter(partial, part.vocabulary, part.samples, len(part.listed), name_bytes)
         for one in part.listed:
             if one.path is None:
-                writer.leave_out(one.name, f"no such file: {one.wanted}")
+                writer.leave_out(one.name, f"{ABSENT}: {one.wanted}")
             else:
                 try:
                     writer.add(one.name, decode(one.path), one.labels)

@@ -122,7 +122,7 @@ class ClipRun:
         )
         first = self.state.step * recipe.optim.accumulate
         shares = Shares(first, recipe.draws, self._fabric.global_rank, self._fabric.world_size)
-        return iter(loader(examples, shares, self._workers, self._fabric.device.type == "cuda"))
+        return loader(examples, shares, self._workers, self._fabric.device.type == "cuda")
 
     def _step(self, batches: Iterator[Example]) -> dict[str, float]:
         """One step of Adam; the losses of this process."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from glatd.errors import DataError
 from glatd.trainer.data.augment import AugmentSpec, gained, masked, mixed_pairs, over_background, stripes
 from glatd.trainer.data.clips import Clips
 from glatd.trainer.data.draws import BalancedDraws, Draws, UniformDraws
@@ -33,6 +34,13 @@ class Tones(Clips):
 
     def samples(self, clip: int, length: int) -> NDArray[np.float32]:
         return (0.2 * np.sin(np.arange(length) * 0.02 * (clip + 1))).astype(np.float32)
+
+
+class Broken(Tones):
+    """None of them can be read."""
+
+    def samples(self, clip: int, length: int) -> NDArray[np.float32]:
+        raise DataError("tone.wav has 0 samples")
 
 
 def examples(spec: AugmentSpec, draws: type[BalancedDraws] | type[UniformDraws] = BalancedDraws) -> Examples:
@@ -78,6 +86,15 @@ def test_workers_give_what_this_process_gives(draws: type[Draws]) -> None:
     for one, other in zip(ours, theirs, strict=True):
         assert one.samples.shape == (4, LENGTH) and one.target.shape == (4, 4)
         assert all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_goes_wrong_in_a_worker_is_told_as_it_was_said_there(workers: int) -> None:
+    made = examples(PLAIN)
+    made._clips = Broken()
+    with pytest.raises(DataError) as caught:
+        list(islice(loader(made, Shares(0, 4, 0, 1), workers, False), 3))
+    assert str(caught.value) == "tone.wav has 0 samples"
 
 
 def test_processes_share_a_part_and_a_resumed_run_has_the_rest() -> None:

@@ -16,8 +16,9 @@ from glatd.errors import DataError
 from glatd.trainer.data.clips import open_clips
 from glatd.trainer.data.listing import read_listing
 from glatd.trainer.data.pack import FULL_SCALE
-from glatd.trainer.data.packing import BROKEN, pack
+from glatd.trainer.data.packing import BROKEN, Packed, pack
 from glatd.trainer.data.vocabulary import audioset_vocabulary, own_vocabulary
+from tests.daemon.sounds import write_wav
 from tests.trainer.data.conftest import RATE, FakeAudioSet
 
 KNOWN = audioset_vocabulary()
@@ -42,6 +43,7 @@ def test_a_pack_is_what_panns_reads_and_lists_what_is_broken(audioset: FakeAudio
         assert file.attrs["sample_rate"] == RATE
         assert [name.decode() for name in file["audio_name"]] == ["Y--PJHxphWEs.wav", "Ya_b_c_d_e_f.wav"]
         assert file["waveform"].shape == (2, 10 * RATE) and file["waveform"].dtype == np.int16
+        assert "classes" not in file  # they are AudioSet's, though a worker wrote it
         assert file["target"].shape == (2, 527) and file["target"].dtype == np.bool_
         assert [KNOWN.names[one] for one in np.flatnonzero(file["target"][1])] == ["Dog", "Bark"]
         short = file["waveform"][1]
@@ -64,6 +66,34 @@ def test_what_stands_is_not_made_again_and_another_list_is_refused(audioset: Fak
         pack(listed[::-1], out, "train", KNOWN, 1, quiet, per_file=1)
     with pytest.raises(DataError, match=r"train-00001.h5 is of another, longer list"):
         pack(listed[:1], out, "train", KNOWN, 1, quiet, per_file=1)
+
+
+def test_a_file_that_was_not_there_and_has_come_is_packed(audioset: FakeAudioSet, tmp_path: Path) -> None:
+    out = tmp_path / "packs"
+
+    def packed() -> Packed:
+        listed = read_listing(audioset.table, audioset.audio, KNOWN)
+        return pack(listed, out, "train", KNOWN, 1, quiet, per_file=3)
+
+    assert (packed().clips, packed().kept) == (3, 2)
+    write_wav(audioset.audio / "Ynot__there_.wav", audioset.sounds["Y--PJHxphWEs.wav"])
+    again = packed()
+    assert (again.clips, again.kept, len(again.broken)) == (4, 1, 2)
+    assert packed().kept == 2
+
+
+def test_a_clip_that_is_damaged_in_a_pack_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.h5"
+    with h5py.File(write_panns_pack(path, waveform=None), "a") as file:
+        sound = np.arange(2 * RATE, dtype=np.int16).reshape(2, RATE)
+        file.create_dataset("waveform", data=sound, chunks=(1, RATE), fletcher32=True)
+    whole = path.read_bytes()
+    at = whole.index(sound[1, 500:600].tobytes())
+    path.write_bytes(whole[:at] + b"\x55" + whole[at + 1 :])
+    clips = open_clips([path], None, KNOWN)
+    clips.samples(0, RATE)
+    with pytest.raises(DataError, match=r"damaged.h5: Ydef.wav cannot be read .*make the pack again"):
+        clips.samples(1, RATE)
 
 
 def test_a_killed_run_goes_on(audioset: FakeAudioSet, tmp_path: Path) -> None:
