@@ -23,7 +23,7 @@ def make_fabric(precision: str, device: str) -> Any:
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import MixedPrecision, Precision
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     class FloatInputs(MixedPrecision):
         """Weights and sums as Fabric has them, but frames as they are: as bfloat16 they lie 0.25 dB apart."""

@@ -101,7 +101,9 @@ class State:
                 raise Refused(503, f"the loop does not answer within {patience:g} s; see the log") from None
             return self._rules_then
         self._board.forget_gone(found.keys())
-        self._rules_then = {name: rules and self._described(labels, rules) for name, (labels, rules) in found.items()}
+        self._rules_then = {
+            name: None if rules is None else self._described(labels, rules) for name, (labels, rules) in found.items()
+        }
         return self._rules_then
 
     def _described(self, labels: Labels, rules: Rules) -> dict[str, Any]:
