@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
 GRACE_S = 20.0
+ENDING_S = 5.0  # that a run has to see that who started it is gone
 WAIT_S = 5.0
 
 
@@ -47,10 +49,7 @@ def prove(plan_path: Path, corpus: Path, out: Path, jobs: int, device: str, prog
     except OSError as error:
         raise DataError(f"cannot write into {out}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DataError(f"another proof runs in {out}; wait for it, or choose another --out") from error
+        _take(lock.fileno(), out)
         made_of = make_scenes(corpus, plan.file.scenes, out / SCENES, progress)
         known = read_results(plan, out, made_of)
         pending = [run for run in plan.runs if run.name not in known]
@@ -60,6 +59,23 @@ def prove(plan_path: Path, corpus: Path, out: Path, jobs: int, device: str, prog
         told = "; ".join(f"{name}: {reason}" for name, reason in crew.failed.items())
         raise DataError(f"{len(crew.failed)} of {len(plan.runs)} runs failed, the others are done: {told}")
     return crew.results
+
+
+def _take(lock: int, out: Path) -> None:
+    """Lock the folder; the runs of a proof that was killed just now end within a moment.
+
+    Raises:
+        DataError: another proof runs there.
+    """
+    deadline = time.monotonic() + ENDING_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise DataError(f"another proof runs in {out}; wait for it, or choose another --out") from error
+        time.sleep(ENDING_S / 10)
 
 
 @dataclass

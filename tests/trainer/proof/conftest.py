@@ -19,7 +19,7 @@ bundles = []
 train_folds = [1, 2, 3, 4]
 test_folds = [5]
 train = 8
-test = 8
+test = 5
 seed = 1
 least = 1
 [scenes.mixing]
