@@ -8,6 +8,7 @@ import openvino
 import pytest
 import torch
 
+from glatd.engines.targets.cpu import the_core
 from glatd.errors import ConfigError
 from glatd.trainer.choosing import SoundSelection
 from glatd.trainer.export import GlobalGraph
@@ -91,7 +92,7 @@ def test_the_graph_chooses_as_the_module_does() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, on what the converter uses of it
             converted = openvino.convert_model(program)
-        compiled = openvino.Core().compile_model(converted, "CPU", hints)
+        compiled = the_core().compile_model(converted, "CPU", hints)
         found = compiled([frames.numpy(), audible.numpy()])
         with torch.no_grad():
             wanted = graph(frames, audible)

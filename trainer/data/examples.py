@@ -148,7 +148,8 @@ def loader(examples: Examples, shares: Shares, workers: int, pinned: bool) -> It
         persistent_workers=workers > 0,
         worker_init_fn=alone if workers else None,
     )
-    return raising(batches)
+    # Begun here, not at the first batch: PyTorch then draws a seed, in the midst of a step that has set its own.
+    return raising(iter(batches))
 
 
 def alone(_: int) -> None:
