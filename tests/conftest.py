@@ -1,5 +1,6 @@
 """What every test may lean on: where things are, and what is skipped where something is absent."""
 
+import contextlib
 import ctypes.util
 import os
 import shutil
@@ -11,6 +12,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # sample recordings and golden vectors, beside the repo, not in it
+
+with contextlib.suppress(ModuleNotFoundError):  # the tests of GPUs do without
+    from hypothesis import HealthCheck, settings
+
+    # A busy machine proves nothing: neither a slow example nor slow drawing is a failure.
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
 
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="needs the sample data in ../shared, which is not beside this checkout"

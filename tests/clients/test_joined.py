@@ -277,7 +277,7 @@ def summary(stands: dict[str, Joined]) -> set[tuple[object, ...]]:
 
 @pytest.mark.timeout(300)
 @given(st.integers(0, 2**32), microphones())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_sound_is_in_one_event_whatever_comes_first(seed: int, told_by: list[list[Event]]) -> None:
     ends: list[set[tuple[object, ...]]] = []
     for order in (seed, seed + 1):
@@ -299,7 +299,7 @@ def test_every_sound_is_in_one_event_whatever_comes_first(seed: int, told_by: li
 
 
 @given(microphones())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_with_one_microphone_events_stay_as_they_are(told_by: list[list[Event]]) -> None:
     sounds = SoundJoiner(YARD)
     for event in told_by[0]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glatd.clients.cursor import Position
@@ -205,7 +205,6 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.integers(1, 4), st.none() | st.integers(0, 3))
-@settings(deadline=None)
 def test_every_event_once_and_in_order_whatever_happens(steps: list[str], limit: int, cursor: int | None) -> None:
     node = Node()
     for _ in range(3):

@@ -63,7 +63,7 @@ BAD = st.lists(
 
 
 @given(bad=BAD, rate=st.sampled_from([32_000, 44_100, 48_000]), size=st.sampled_from(ODD_SIZES[1:]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_samples_that_are_no_audio_are_lost_in_their_place(
     bad: list[tuple[int, int, float]], rate: int, size: int
 ) -> None:

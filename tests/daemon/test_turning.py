@@ -108,7 +108,7 @@ def test_the_windows_after_it_are_those_of_a_stream_that_had_it_from_the_start(
     assert (turned.received, turned.position) == (len(sound), fresh.position)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(st.tuples(st.integers(1, 6 * SECOND), st.booleans()), min_size=1, max_size=8),
     st.sampled_from(sorted(FRONT_ENDS)),

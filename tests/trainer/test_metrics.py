@@ -10,7 +10,7 @@ from glatd.engines.ranking import average_precision
 from glatd.trainer.metrics import area_under_roc, d_prime, evaluate
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 200), st.sampled_from([2, 5, 100_000]))
 def test_equal_to_scikit_learn_with_and_without_ties(seed: int, count: int, values: int) -> None:
     rng = np.random.default_rng(seed)

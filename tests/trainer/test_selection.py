@@ -46,7 +46,7 @@ def test_clip_grid_equals_the_published_selection_to_the_sample(case: str, secon
     assert [published(maps[i], TOTAL, seconds * RATE) for i in range(clips)] == starts.tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 7),

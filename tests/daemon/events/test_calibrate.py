@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glatd.cli import cli
@@ -175,7 +175,6 @@ def test_where_thresholds_are_alike_the_middle_one_is_taken() -> None:
 ONSETS = st.lists(st.integers(0, 60).map(lambda tenths: tenths / 10), max_size=6)
 
 
-@settings(deadline=None)
 @given(ONSETS, ONSETS)
 def test_matching_pairs_as_many_as_can_be(told: list[float], known: list[float]) -> None:
     """Held to trying all ways."""

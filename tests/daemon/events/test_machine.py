@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glatd.daemon.events.machine import Change, Gate, Heard, State, advance, end
@@ -17,8 +17,6 @@ PIECE = 10_240
 HOP = 3 * PIECE
 FRAMES = 31
 RULE = Rule(0.5, 0.3, (1, 1), 0, 2 * RATE, 0, 5 * RATE, HOP, PIECE, Schedule())
-
-UNHURRIED = settings(deadline=None)  # a busy machine proves nothing
 
 
 def looks(
@@ -75,7 +73,6 @@ RULES = st.builds(
 )
 
 
-@UNHURRIED
 @given(ACTIVATIONS, st.one_of(st.none(), ACTIVATIONS), SCORES, RULES)
 def test_what_is_told_is_whole(
     activations: list[float], again: list[float] | None, scores: list[float], rule: Rule
@@ -104,7 +101,6 @@ def test_what_is_told_is_whole(
     assert going is None
 
 
-@UNHURRIED
 @given(ACTIVATIONS, SCORES, RULES)
 def test_hysteresis(activations: list[float], scores: list[float], rule: Rule) -> None:
     """Nothing begins below the upper threshold, and a look above the lower one never takes anything back."""
@@ -119,7 +115,6 @@ def test_hysteresis(activations: list[float], scores: list[float], rule: Rule) -
             assert state.open.offset == before.open.offset
 
 
-@UNHURRIED
 @given(ACTIVATIONS, st.integers(1, 6), st.integers(0, 10))
 def test_no_piece_of_audio_counts_twice(activations: list[float], m: int, more: int) -> None:
     """However many looks hold it: the pieces that are active bound what can be confirmed."""

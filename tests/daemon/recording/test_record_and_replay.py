@@ -50,6 +50,12 @@ def count(process: Running, stream: str, number: int) -> Callable[[dict[str, Any
     return found
 
 
+def going_on(process: Running, stream: str) -> set[str]:
+    """The events of a stream that have begun and not ended."""
+    phases = {m["id"]: m["phase"] for m in process.messages if m["type"] == "event" and m["stream"] == stream}
+    return {event for event, phase in phases.items() if phase in ("start", "update")}
+
+
 @pytest.fixture(scope="module")
 def recorded(servers: tuple[PcmTcp, PcmTcp], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of two streams, one of which was lost for a while."""
@@ -62,6 +68,9 @@ def recorded(servers: tuple[PcmTcp, PcmTcp], tmp_path_factory: pytest.TempPathFa
     arguments = ["--config", config, "--source", f"yard={yard.uri}", "--source", f"hall={hall.uri}"]
     with running("run", "--publish", "", *arguments, "--record", folder, "--format", "jsonl") as daemon:
         daemon.wait_for(count(daemon, "yard", 3))
+        patience = time.monotonic() + 30.0
+        while not going_on(daemon, "yard") and time.monotonic() < patience:
+            time.sleep(0.1)
         yard.kill()
         time.sleep(OUTAGE_S)
         yard.start()

@@ -98,7 +98,7 @@ SIZES = st.lists(st.sampled_from([1, 7, 160, 319, 960, 4_607, 4_608, 4_609, 20_0
     seconds=st.sampled_from([0.01, 0.1, 600.0]),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_division_into_blocks_and_segments_gives_the_same_samples(
     tmp_path_factory: pytest.TempPathFactory,
     sizes: list[int],
