@@ -159,8 +159,8 @@ def test_frames_of_an_engine_whose_hop_is_longer_than_what_a_frame_sees_ahead() 
 
 def test_from_the_command_line(packed: Path, tmp_path: Path) -> None:
     out = tmp_path / "report" / "eval.json"
-    for bundle, more in ((ROOT / "models" / "glat-mn04", []), (default_engine(), ["--engine"])):
-        asked = ["train", "eval", str(bundle), str(packed), "--json", str(out), "--device", "cpu", *more]
+    for bundle, more in ((ROOT / "models" / "glat-mn04", ["--device", "cpu"]), (default_engine(), ["--engine"])):
+        asked = ["train", "eval", str(bundle), str(packed), "--json", str(out), *more]
         told = CliRunner().invoke(cli, asked, catch_exceptions=False)
         assert told.exit_code == 0, told.output
         assert "fused, 5 crops, grid stream" in told.output
