@@ -107,7 +107,9 @@ def test_a_run_that_is_killed_and_resumed_equals_an_unbroken_one(recipe: Path, s
 @pytest.mark.timeout(900)
 def test_two_processes_of_torchrun_train_as_one(recipe: Path, sounds: Path, tmp_path: Path) -> None:
     """Gradients are averaged over both: only BatchNorm, which has half a batch in each, makes a difference."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    # By address: the name of the machine need not be known to itself.
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    launch = [*run, "--nproc-per-node", "2"]
     out = tmp_path / "two"
     done = subprocess.run(
         [*launch, *command(recipe, sounds, out)], env=ENVIRONMENT, capture_output=True, text=True, check=False
