@@ -14,7 +14,7 @@ from glatd.daemon.doctor.finding import Finding, error, ok, warning
 from glatd.daemon.limits import free_bytes
 
 _NEEDED_MB = 250.0  # of memory, with the default engine
-_STREAM_MB = 8.0
+_STREAM_MB = 4.0
 _NEEDED_FILES = 64
 _STREAM_FILES = 16
 _STREAM_HOUR_GB = 0.2  # of a recording at 48 kHz, 16 bit, mono, FLAC
