@@ -64,7 +64,7 @@ def recorded(servers: tuple[PcmTcp, PcmTcp], tmp_path_factory: pytest.TempPathFa
     # On a machine that is busy with other tests less would be looked at, which is excused, not compared.
     config = folder.with_name("glatd.toml")
     # Low thresholds, so that there are events whatever the phase of the noise.
-    config.write_text('node = "edge-1"\noverload = false\n[events]\non = 0.3\noff = 0.2\nhold = 1.0\n')
+    config.write_text('node = "edge-1"\noverload = false\n[events]\non = 0.1\noff = 0.05\nhold = 1.0\n')
     arguments = ["--config", config, "--source", f"yard={yard.uri}", "--source", f"hall={hall.uri}"]
     with running("run", "--publish", "", *arguments, "--record", folder, "--format", "jsonl") as daemon:
         daemon.wait_for(count(daemon, "yard", 3))
